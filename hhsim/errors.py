@@ -1,0 +1,120 @@
+"""What can go wrong, as types that carry data.
+
+No type here knows of the command line: `hhsim.cli` turns each into words and an exit code, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HhsimError(Exception):
+    """Base of every error that hhsim raises on purpose.
+
+    `exit_code` is what the command line returns for it.
+    """
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a config: where it stands and what is wrong with it."""
+
+    path: str  # key path such as `projection[1].rule`; empty for the file as a whole
+    message: str
+    line: int | None = None  # counted from 1, where it is known
+
+
+class ConfigRefused(HhsimError):
+    """A config that cannot be run; holds every mistake that was found in it."""
+
+    exit_code = 3
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(source, problems)
+        self.source = source
+        self.problems = problems
+
+    def __str__(self) -> str:
+        lines = []
+        for problem in self.problems:
+            where = self.source if problem.line is None else f"{self.source}:{problem.line}"
+            lines.append(f"{where}: {problem.path + ': ' if problem.path else ''}{problem.message}")
+        return "\n".join(lines)
+
+
+class Diverged(HhsimError):
+    """A membrane potential became NaN or infinite."""
+
+    exit_code = 4
+
+    def __init__(self, population: str, node: int, t_ms: float) -> None:
+        super().__init__(population, node, t_ms)
+        self.population = population
+        self.node = node
+        self.t_ms = t_ms
+
+    def __str__(self) -> str:
+        return (
+            f"the membrane potential of cell {self.node} of population {self.population!r} "
+            f"is no longer a finite number at t = {self.t_ms:g} ms"
+        )
+
+
+class FileFailed(HhsimError):
+    """A file could not be read or written, or holds something else than it should."""
+
+    exit_code = 5
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class OutputExists(FileFailed):
+    """The output is there already and may not be overwritten."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "the file exists already")
+
+
+class NotEnoughMemory(HhsimError):
+    """The run would need more memory than this machine has to give."""
+
+    exit_code = 6
+
+    def __init__(self, needed_bytes: int, available_bytes: int, what: str) -> None:
+        super().__init__(needed_bytes, available_bytes, what)
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs {self.needed_bytes / 1e9:.2f} GB of memory, "
+            f"but only {self.available_bytes / 1e9:.2f} GB are free"
+        )
+
+
+class NoSuchDevice(HhsimError):
+    """The device that was asked for is not there."""
+
+    exit_code = 6
+
+
+class Interrupted(HhsimError):
+    """The run was stopped by a signal; the outputs are closed and hold all up to `t_ms`."""
+
+    def __init__(self, signal_number: int, t_ms: float) -> None:
+        super().__init__(signal_number, t_ms)
+        self.signal_number = signal_number
+        self.t_ms = t_ms
+        self.exit_code = 128 + signal_number
+
+    def __str__(self) -> str:
+        return f"interrupted at t = {self.t_ms:g} ms; all outputs are closed and hold everything up to then"

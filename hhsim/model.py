@@ -1,0 +1,213 @@
+"""A network described in plain numbers: what a config means once its units are gone.
+
+Units are coherent throughout hhsim: ms, mV, nS, pF, pA and 1/ms, so that no formula holds a conversion
+factor (nS·mV = pA, pA·ms/pF = mV). All classes are immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same number for every cell or synapse."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Drawn from a normal distribution, then clipped to [min, max]."""
+
+    mean: float
+    sd: float
+    min: float = float("-inf")
+    max: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Drawn evenly from [low, high)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """One number for each cell, from the dataset of the state's name in a SONATA nodes file."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Steady:
+    """A gate at its steady state for the initial membrane potential."""
+
+
+Value = Constant | Normal | Uniform
+InitialValue = Constant | Normal | Uniform | FromFile | Steady
+
+
+@dataclass(frozen=True)
+class SpikeRule:
+    """What counts as a spike between the old potential V and the new one V'.
+
+    `level`: V' > threshold. `crossing`: V < threshold <= V'. `peak`: V' >= threshold and V' < V.
+    After a spike at step k the next is possible at step k + round(refractory / dt).
+    """
+
+    rule: Literal["level", "crossing", "peak"]
+    threshold: float  # mV
+    refractory: float = 0.0  # ms
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """A channel or a receptor of a cell: a model's name with values for its parameters."""
+
+    key: str  # the name it has in this cell, such as "na"
+    model: str  # the name of its definition, such as "Na_TM1991"
+    parameters: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class CellType:
+    name: str
+    capacitance: Value  # pF
+    channels: tuple[Mechanism, ...]
+    receptors: tuple[Mechanism, ...]
+    spike: SpikeRule
+
+
+@dataclass(frozen=True)
+class Population:
+    name: str
+    cell: str  # name of a CellType
+    size: int
+    initial: Mapping[str, InitialValue]  # by state: "v", "na.m", "g.exc"; gates that are left out start at 0
+
+
+@dataclass(frozen=True)
+class PairwiseBernoulli:
+    p: float
+
+
+@dataclass(frozen=True)
+class FixedOutdegree:
+    """Each source has `k` targets in the union of the target populations."""
+
+    k: int
+    replacement: bool = False
+    autapses: bool = True
+
+
+@dataclass(frozen=True)
+class FixedIndegree:
+    """Each target has `k` sources."""
+
+    k: int
+    replacement: bool = False
+    autapses: bool = True
+
+
+@dataclass(frozen=True)
+class OneToOne:
+    pass
+
+
+@dataclass(frozen=True)
+class AllToAll:
+    pass
+
+
+@dataclass(frozen=True)
+class EdgesFromFile:
+    """The edges of the population `edges` in a SONATA edges file."""
+
+    path: Path
+    edges: str
+
+
+Rule = PairwiseBernoulli | FixedOutdegree | FixedIndegree | OneToOne | AllToAll | EdgesFromFile
+
+
+@dataclass(frozen=True)
+class Projection:
+    source: str
+    targets: tuple[str, ...]
+    receptor: str
+    rule: Rule
+    weight: Value | None  # nS; None: from the edges file (`syn_weight`)
+    delay: Value | None  # ms; None: from the edges file (`delay`)
+
+
+@dataclass(frozen=True)
+class PoissonInput:
+    """An independent Poisson train for each cell from `start` to `stop`."""
+
+    target: str
+    nodes: tuple[int, int]  # half-open range
+    start: float  # ms
+    stop: float  # ms; infinity: to the end
+    rate: float  # 1/ms
+    weight: Value  # nS
+    receptor: str
+
+
+@dataclass(frozen=True)
+class StepCurrent:
+    """A constant current from `start` to `stop`."""
+
+    target: str
+    nodes: tuple[int, int]
+    start: float  # ms
+    stop: float  # ms
+    amplitude: Value  # pA
+
+
+Input = PoissonInput | StepCurrent
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A state of some cells, sampled at t = 0, every, 2·every, ... below the duration."""
+
+    population: str
+    variable: str
+    nodes: tuple[int, int]  # half-open range
+    every: float  # ms
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    duration: float  # ms
+    dt: float  # ms
+    method: Literal["exponential_euler", "staggered"]
+    precision: Literal["float64", "float32"]
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return round(self.duration / self.dt)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that decides what a run computes."""
+
+    title: str
+    run: RunSettings
+    cells: Mapping[str, CellType]
+    populations: Mapping[str, Population]  # in the order of the config
+    projections: tuple[Projection, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    record_spikes: tuple[str, ...] = ()  # names of populations
+    traces: tuple[Trace, ...] = field(default=())
+
+    def cell_of(self, population: str) -> CellType:
+        return self.cells[self.populations[population].cell]
