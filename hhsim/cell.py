@@ -1,0 +1,88 @@
+"""What a cell type is made of, and where each of its numbers stands in memory.
+
+A `Structure` decides the text of a compiled step; the values of its parameters do not. Two populations with
+the same structure run the same code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hhsim.channels import Channel, Receptor, all_channels, all_receptors
+from hhsim.model import CellType, Constant, Model, Value
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Channels, receptors and rules of a cell type, without the values of its parameters."""
+
+    channels: tuple[tuple[str, Channel], ...]  # (key in the cell, definition)
+    receptors: tuple[tuple[str, Receptor], ...]
+    rule: str
+    method: str
+    precision: str
+    varying: tuple[str, ...]  # parameters that have a value for each cell: "capacitance", "na.g_max"
+
+    @cached_property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states: v, then the gates, then the conductances of the receptors."""
+        gates = [f"{key}.{gate}" for key, channel in self.channels for gate in channel.gates]
+        return ("v", *gates, *(f"g.{key}" for key, _ in self.receptors))
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The row of each number in a block: states, outer current, refractory clock, varying parameters.
+
+        `clock` is the step, counted from the start of the chunk, from which the next spike is possible.
+        """
+        names = (*self.states, "current", "clock", *self.varying)
+        return {name: row for row, name in enumerate(names)}
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters that are one number for the whole population, in the order of its vector."""
+        fixed = ("dt", "threshold", "refractory")
+        return (*fixed, *(name for name in self.all_parameters if name not in self.varying))
+
+    @property
+    def all_parameters(self) -> Iterator[str]:
+        yield "capacitance"
+        for key, definition in (*self.channels, *self.receptors):
+            for parameter in definition.parameters:
+                yield f"{key}.{parameter}"
+
+    @property
+    def scratch_rows(self) -> int:
+        """Rows of working memory that a step needs: α and α + β of each gate, whole conductance and current."""
+        return 2 + 2 * sum(len(channel.gates) for _, channel in self.channels)
+
+
+def values_of(cell: CellType) -> dict[str, Value]:
+    """The value or distribution of each parameter of `cell` by its full name, such as "na.g_max"."""
+    values: dict[str, Value] = {"capacitance": cell.capacitance}
+    for mechanism in (*cell.channels, *cell.receptors):
+        for name, value in mechanism.parameters.items():
+            values[f"{mechanism.key}.{name}"] = value
+    return values
+
+
+def structure_of(model: Model, cell: CellType) -> Structure:
+    """The structure of `cell` as `model` runs it."""
+    varying = tuple(name for name, value in values_of(cell).items() if not isinstance(value, Constant))
+    return Structure(
+        tuple((channel.key, all_channels()[channel.model]) for channel in cell.channels),
+        tuple((receptor.key, all_receptors()[receptor.model]) for receptor in cell.receptors),
+        cell.spike.rule,
+        model.run.method,
+        model.run.precision,
+        varying,
+    )
+
+
+def identifier(name: str) -> str:
+    """`name` as a name in Python: "na.g_max" becomes na_g_max."""
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain.isidentifier() else f"_{plain}"

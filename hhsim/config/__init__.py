@@ -1,0 +1,6 @@
+"""Configs: TOML → quantities → one immutable model. The only room that knows pint and pydantic."""
+
+from hhsim.config.describe import describe
+from hhsim.config.load import Loaded, load, parse
+
+__all__ = ["Loaded", "describe", "load", "parse"]

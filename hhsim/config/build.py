@@ -1,0 +1,72 @@
+"""From the sections of a config that is known to be right to the model."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from hhsim import model
+from hhsim.config import schema
+from hhsim.config.read import CellParts, Document
+
+
+def build(document: Document) -> model.Model:
+    """The model that `document` describes; draws a seed if it has none."""
+    run = document.run
+    assert run is not None
+    populations = {}
+    for name, section in document.populations.items():
+        assert section is not None
+        populations[name] = model.Population(name, section.cell, section.size, document.initial[name])
+    return model.Model(
+        title=document.title,
+        run=model.RunSettings(
+            run.duration, run.dt, run.method, run.precision, secrets.randbits(63) if run.seed is None else run.seed
+        ),
+        cells={name: _cell(name, parts) for name, parts in document.cells.items()},
+        populations=populations,
+        projections=tuple(_projection(p) for p in document.projections if p is not None),
+        inputs=tuple(i for s in document.inputs for i in _inputs(s, populations)),
+        record_spikes=tuple(populations) if document.spikes is None else document.spikes,
+        traces=tuple(_trace(t, populations, run.dt) for t in document.traces if t is not None),
+    )
+
+
+def _cell(name: str, parts: CellParts) -> model.CellType:
+    spike: Any = parts.spike
+    return model.CellType(
+        name,
+        parts.capacitance,
+        tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.channels.items()),
+        tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.receptors.items()),
+        model.SpikeRule(spike.rule, spike.threshold, spike.refractory),
+    )
+
+
+def _projection(section: schema.Projection) -> model.Projection:
+    delay = section.delay
+    if delay is None and not isinstance(section.rule, model.EdgesFromFile):
+        delay = model.Constant(0.0)
+    return model.Projection(
+        section.source, section.target, section.receptor, section.rule, section.weight, delay
+    )
+
+
+def _inputs(section: Any, populations: dict[str, model.Population]) -> list[model.Input]:
+    inputs: list[model.Input] = []
+    for target in section.target:
+        nodes = section.nodes or (0, populations[target].size)
+        if isinstance(section, schema.PoissonInput):
+            inputs.append(
+                model.PoissonInput(
+                    target, nodes, section.start, section.stop, section.rate, section.weight, section.receptor
+                )
+            )
+        else:
+            inputs.append(model.StepCurrent(target, nodes, section.start, section.stop, section.amplitude))
+    return inputs
+
+
+def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: float) -> model.Trace:
+    nodes = section.nodes or (0, populations[section.population].size)
+    return model.Trace(section.population, section.variable, nodes, dt if section.every is None else section.every)

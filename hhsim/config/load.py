@@ -1,0 +1,90 @@
+"""The way from a config file to a model."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hhsim.config.build import build
+from hhsim.config.checks import check
+from hhsim.config.locate import locate
+from hhsim.config.override import apply, flatten_states
+from hhsim.config.problems import Report
+from hhsim.config.read import read
+from hhsim.config.write import write
+from hhsim.errors import ConfigRefused, FileFailed, Problem
+from hhsim.model import Model
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A config that was accepted.
+
+    `resolved` is a complete config with every default, override and the seed written out; relative paths in
+    it have become absolute. Parsing it gives a model equal to `model`.
+    """
+
+    model: Model
+    resolved: str
+    source: str
+
+
+def load(
+    path: str | Path, overrides: Sequence[str] = (), *, run: Mapping[str, str | int] | None = None
+) -> Loaded:
+    """Read the config file at `path`.
+
+    `overrides` are texts such as `projection.0.weight="7 nS"`, as `--set` takes them; `run` replaces keys of
+    [run], such as {"duration": "500 ms", "seed": 7}, after them. Relative paths in the file start at its
+    folder. Raises ConfigRefused with everything that is wrong, or FileFailed if it cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileFailed(str(path), "there is no such file") from None
+    except OSError as error:
+        raise FileFailed(str(path), (error.strerror or str(error)).lower()) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigRefused(str(path), (Problem("", "is not UTF-8 text", line),)) from None
+    return parse(text, source=str(path), folder=Path(path).parent, overrides=overrides, run=run)
+
+
+def parse(
+    text: str,
+    *,
+    source: str = "<text>",
+    folder: Path | None = None,
+    overrides: Sequence[str] = (),
+    run: Mapping[str, str | int] | None = None,
+) -> Loaded:
+    """Read the config `text`; `source` is what messages call it, relative paths start at `folder`."""
+    raw = _toml(text, source)
+    report = Report(source, locate(text))
+    flatten_states(raw, report)
+    apply(raw, overrides, run or {}, report)
+    document = read(raw, report, folder or Path())
+    check(document, report)
+    report.raise_if_any()
+    model = build(document)
+    return Loaded(model, write(model), source)
+
+
+def _toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+    place = re.search(r" \(at line (\d+), column \d+\)$", message)
+    line = int(place.group(1)) if place else None
+    what = message[: place.start()] if place else message.removesuffix(" (at end of document)")
+    here = text.splitlines()[line - 1] if line and line <= len(text.splitlines()) else ""
+    bare = re.search(r"=\s*(-?[\d.]+(?:e-?\d+)?\s*[A-Za-zµμ]+\S*)\s*(?:#.*)?$", here)
+    hint = f'; a quantity stands in quotes: "{bare.group(1)}"' if bare else ""
+    raise ConfigRefused(source, (Problem("", f"is not valid TOML: {what}{hint}", line),))

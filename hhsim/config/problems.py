@@ -1,0 +1,77 @@
+"""Every mistake of a config, collected and put into plain words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+from hhsim.errors import ConfigRefused, Problem
+
+KeyPath = tuple[str | int, ...]  # ("projection", 1, "rule"): projection[1].rule
+
+
+def show(path: KeyPath) -> str:
+    """`path` as the user reads it: `projection[1].rule.pairwise_bernoulli`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `word` was most likely meant to be, if any is near."""
+    candidates = sorted(known)
+    found = difflib.get_close_matches(word, candidates, n=1)
+    if not found:
+        lower = {candidate.lower(): candidate for candidate in reversed(candidates)}
+        found = [lower[near] for near in difflib.get_close_matches(word.lower(), lower, n=1)]
+    return found[0] if found else None
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """`unknown key; did you mean "size"?`, or a list of what there is if nothing is near."""
+    choices = list(known)
+    near = nearest(word, choices)
+    if near is not None:
+        return f'unknown {what}; did you mean "{near}"?'
+    if not choices:
+        return f"unknown {what}; there is none"
+    return f"unknown {what}; known: {', '.join(choices)}"
+
+
+class Report:
+    """Collects the problems of one config; `raise_if_any` tells them all at once."""
+
+    def __init__(self, source: str, lines: Mapping[str, int] | None = None) -> None:
+        self.source = source
+        self.lines = dict(lines or {})  # by shown path
+        self.given_by: dict[str, str] = {}  # shown path -> the option that set it
+        self._problems: list[Problem] = []
+
+    def add(self, path: KeyPath, message: str) -> None:
+        option = self._option(path)
+        if option is not None:
+            problem = Problem(show(path), f"{message} (given by {option})", None)
+        else:
+            problem = Problem(show(path), message, self._line(path))
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def raise_if_any(self) -> None:
+        """Raises ConfigRefused with every problem, in the order of the file."""
+        if self._problems:
+            ordered = sorted(self._problems, key=lambda p: (p.line is None, p.line or 0))
+            raise ConfigRefused(self.source, tuple(ordered))
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+    def _option(self, path: KeyPath) -> str | None:
+        prefixes = (show(path[:length]) for length in range(len(path), 0, -1))
+        return next((self.given_by[prefix] for prefix in prefixes if prefix in self.given_by), None)
+
+    def _line(self, path: KeyPath) -> int | None:
+        """The line of `path`, or of the nearest table around it that stands in the file."""
+        prefixes = (show(path[:length]) for length in range(len(path), 0, -1))
+        return next((self.lines[prefix] for prefix in prefixes if prefix in self.lines), None)

@@ -1,0 +1,128 @@
+"""What drives cells from outside: Poisson trains and step currents, cut so that any lane can be asked alone.
+
+A Poisson train is drawn window by window: within a window of steps the gaps between its spikes are
+exponential, keyed by (seed, input, cell, window, draw). The exponential distribution has no memory, so that
+starting afresh at each window changes nothing, and a train can be entered at any step without its past.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hhsim.jit import compiled
+from hhsim.model import Constant, Model, PoissonInput, StepCurrent
+from hhsim.network.layout import Layout
+from hhsim.random import Purpose, draw_values, exponential, identify, philox, seed_key, stream_key
+
+WINDOW = 1024  # steps
+
+# Columns of `Trains.table`.
+CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED = range(7)
+
+
+class Trains(NamedTuple):
+    """Poisson inputs. Input i drives `CELLS` lanes from `FIRST` on, whose numbers begin at `OFFSET`."""
+
+    table: npt.NDArray[np.int64]  # (inputs, 7)
+    keys: npt.NDArray[np.uint64]  # (inputs, 2) of Philox
+    gaps: npt.NDArray[np.float64]  # (inputs,) mean steps between two spikes
+    next: npt.NDArray[np.int64]  # (cells,) step of the next spike; at or beyond the window's end: none
+    time: npt.NDArray[np.float64]  # (cells,) its exact time in steps from the window's start
+    draws: npt.NDArray[np.int64]  # (cells,) draws made in this window
+    weights: npt.NDArray[Any]  # real (cells,), nS, used where WEIGHTED
+
+
+class Currents(NamedTuple):
+    """Step currents. Input i drives the lanes from `table[i, 0]` to `table[i, 1]` in the steps from
+    `table[i, 2]` to `table[i, 3]`; its amplitudes begin at `table[i, 4]`."""
+
+    table: npt.NDArray[np.int64]  # (inputs, 5)
+    amplitudes: npt.NDArray[Any]  # real (cells,), pA
+
+
+def _steps(time: float, dt: float, steps: int) -> int:
+    return steps if time == float("inf") else min(steps, max(0, round(time / dt)))
+
+
+def build_trains(model: Model, layout: Layout) -> Trains:
+    real = np.dtype(model.run.precision)
+    inputs = [(i, one) for i, one in enumerate(model.inputs) if isinstance(one, PoissonInput)]
+    table = np.zeros((len(inputs), 7), np.int64)
+    keys = np.zeros((len(inputs), 2), np.uint64)
+    gaps = np.zeros(len(inputs))
+    weights: list[npt.NDArray[np.float64]] = []
+    offset = 0
+    for row, (number, one) in enumerate(inputs):
+        first, last = one.nodes
+        cells = last - first
+        table[row] = (
+            len(model.projections) + row,
+            layout.places[one.target].first + first,
+            cells,
+            offset,
+            _steps(one.start, model.run.dt, model.run.steps),
+            _steps(one.stop, model.run.dt, model.run.steps) if one.rate > 0 else 0,
+            not isinstance(one.weight, Constant),
+        )
+        keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
+        gaps[row] = 1 / (one.rate * model.run.dt) if one.rate > 0 else np.inf
+        identity = identify("poisson", one.target, str(number))
+        weights.append(draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells))
+        offset += cells
+    return Trains(
+        table,
+        keys,
+        gaps,
+        np.zeros(offset, np.int64),
+        np.zeros(offset),
+        np.zeros(offset, np.int64),
+        np.concatenate([np.zeros(0), *weights]).astype(real),
+    )
+
+
+def build_currents(model: Model, layout: Layout) -> Currents:
+    real = np.dtype(model.run.precision)
+    rows: list[tuple[int, int, int, int, int]] = []
+    amplitudes: list[npt.NDArray[np.float64]] = []
+    offset = 0
+    for number, one in enumerate(model.inputs):
+        if not isinstance(one, StepCurrent):
+            continue
+        first, last = one.nodes
+        lane = layout.places[one.target].first
+        on, off = (_steps(time, model.run.dt, model.run.steps) for time in (one.start, one.stop))
+        rows.append((lane + first, lane + last, on, off, offset))
+        identity = identify("current", one.target, str(number))
+        amplitudes.append(
+            draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
+        )
+        offset += last - first
+    return Currents(
+        np.array(rows, np.int64).reshape(-1, 5), np.concatenate([np.zeros(0), *amplitudes]).astype(real)
+    )
+
+
+@compiled
+def draw_next(trains: Trains, train: int, cell: int, window: int) -> None:
+    """Move one cell's train to its next spike within `window`."""
+    key = trains.keys[train]
+    node = np.uint64(cell - trains.table[train, OFFSET])
+    draw = trains.draws[cell]
+    bits = philox(key[0], key[1], node, np.uint64(window), np.uint64(draw), np.uint64(0))[0]
+    trains.draws[cell] = draw + 1
+    trains.time[cell] += exponential(bits) * trains.gaps[train]
+    trains.next[cell] = window * WINDOW + np.int64(min(trains.time[cell], WINDOW))
+
+
+@compiled
+def enter_window(trains: Trains, train: int, cell: int, k: int) -> None:
+    """Make one cell's train ready for step k, wherever in its window that is."""
+    trains.draws[cell] = 0
+    trains.time[cell] = 0.0
+    window = k // WINDOW
+    draw_next(trains, train, cell, window)
+    while trains.next[cell] < k:
+        draw_next(trains, train, cell, window)

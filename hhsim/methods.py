@@ -1,0 +1,29 @@
+"""How a gate and the membrane take one step.
+
+Exponential Euler holds everything but the variable itself constant over a step and then solves exactly
+(Brette et al. 2007; Rush & Larsen 1978). In both formulas `share` is φ(z) = (1 − e⁻ᶻ)/z, the part of dt that
+counts: 1 for a slow variable, 1/z for one that reaches its steady value within the step.
+
+`exponential_euler` evaluates every right-hand side at the old state: error of order dt.
+`staggered` keeps the gates half a step ahead of the potential: gates first, from V; then V with the new
+gates and with conductances at the middle of the step: error of order dt².
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+METHODS = ("exponential_euler", "staggered")
+
+
+def next_gate(x: Any, alpha: Any, total: Any, dt: Any, share: Any) -> Any:
+    """A gate after dt of dx/dt = α − (α + β) x; `total` is α + β in 1/ms and z = dt · total."""
+    return x + dt * share * (alpha - total * x)
+
+
+def next_potential(v: Any, current: Any, capacitance: Any, dt: Any, share: Any) -> Any:
+    """V after dt of C dV/dt = G (V∞ − V), in mV.
+
+    `current` is the whole current at V, in pA; z = dt · G / C with the whole conductance G, in nS.
+    """
+    return v + dt * share * (current / capacitance)

@@ -1,0 +1,304 @@
+"""Random numbers keyed by what they are for, never by who draws them or when.
+
+The generator is Philox4x64-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as
+1, 2, 3", SC'11): a function that turns a key of 128 bits and a counter of 256 bits into 256 random bits.
+There is no state to share or to store. Here the key is (seed, purpose and identity) and the counter holds
+the ids of what is drawn for, such as (source, target, ordinal), and the number of the draw. NumPy's
+`Philox` is the same function, but adds one to its counter before each block.
+
+Functions that take `bits` turn one 64-bit draw into a number; those that take `u` want a double from [0, 1).
+They run the same, bit for bit, with the JIT on and off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+from numba.extending import intrinsic
+
+from hhsim.jit import JIT_DISABLED, compiled, compiled_inline
+from hhsim.model import Constant, Normal, Uniform, Value
+
+MASK = 2**64 - 1
+IDENTITY_BITS = 56
+TO_53_BITS = np.uint64(11)
+ULP = 2.0**-53
+TWO_PI = 2.0 * math.pi
+ZERO = np.uint64(0)
+
+_M0 = np.uint64(0xD2E7470EE14C6C93)
+_M1 = np.uint64(0xCA5A826395121157)
+_W0 = np.uint64(0x9E3779B97F4A7C15)
+_W1 = np.uint64(0xBB67AE8584CAA73B)
+
+
+class Purpose(IntEnum):
+    """What a stream of numbers is for. The numbers are part of every result: add, never renumber."""
+
+    INITIAL = 1
+    PARAMETER = 2
+    CONNECT = 3
+    WEIGHT = 4
+    DELAY = 5
+    POISSON = 6
+    AMPLITUDE = 7
+
+
+def seed_key(seed: int) -> np.uint64:
+    """The first half of a key."""
+    return np.uint64(seed & MASK)
+
+
+def stream_key(purpose: Purpose, identity: int) -> np.uint64:
+    """The second half of a key: a purpose, and the number of a projection, a population or `identify(...)`."""
+    if not 0 <= identity < 1 << IDENTITY_BITS:
+        raise ValueError(f"the identity {identity} does not fit {IDENTITY_BITS} bits")
+    return np.uint64(int(purpose) << IDENTITY_BITS | identity)
+
+
+def identify(*names: str) -> int:
+    """A number for names, such as those of a population and a state, the same on every machine."""
+    digest = hashlib.blake2b("\0".join(names).encode(), digest_size=IDENTITY_BITS // 8).digest()
+    return int.from_bytes(digest, "little")
+
+
+if JIT_DISABLED:
+
+    def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+        """The high and the low 64 bits of a product."""
+        product = int(a) * int(b)
+        return np.uint64(product >> 64), np.uint64(product & MASK)
+
+    def _add(a: np.uint64, b: np.uint64) -> np.uint64:
+        """A sum modulo 2^64, without NumPy's warning."""
+        return np.uint64((int(a) + int(b)) & MASK)
+
+else:
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def _multiply(typing: Any, a: Any, b: Any) -> Any:
+        """The high and the low 64 bits of a product: one `mul` instruction on x86-64."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            half = arguments[0].type
+            wide = type(half)(128)
+            product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+            high = builder.trunc(builder.lshr(product, wide(64)), half)
+            return context.make_tuple(builder, signature.return_type, (high, builder.trunc(product, half)))
+
+        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), generate
+
+    @compiled_inline
+    def _add(a: np.uint64, b: np.uint64) -> np.uint64:
+        """A sum modulo 2^64."""
+        return a + b
+
+
+Block = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
+
+
+@compiled
+def philox(
+    key0: np.uint64, key1: np.uint64, c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64
+) -> Block:
+    """The four times 64 random bits that belong to a key and a counter (all uint64)."""
+    for _ in range(10):
+        high0, low0 = _multiply(_M0, c0)
+        high1, low1 = _multiply(_M1, c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ key0, low1, high0 ^ c3 ^ key1, low0
+        key0 = _add(key0, _W0)
+        key1 = _add(key1, _W1)
+    return c0, c1, c2, c3
+
+
+@compiled_inline
+def uniform(bits: np.uint64) -> float:
+    """A double from [0, 1), a multiple of 2^-53."""
+    return np.float64(np.int64(bits >> TO_53_BITS)) * ULP
+
+
+@compiled_inline
+def bounded(bits: np.uint64, n: int) -> int:
+    """An integer from [0, n), by a multiplication: no number is off its share by more than n / 2^64."""
+    return np.int64(_multiply(bits, np.uint64(n))[0])
+
+
+@compiled_inline
+def exponential(bits: np.uint64) -> float:
+    """From the exponential distribution of mean 1."""
+    return -math.log(1.0 - uniform(bits))
+
+
+@compiled_inline
+def normal(bits: np.uint64, more_bits: np.uint64) -> float:
+    """From the standard normal distribution (Box & Muller 1958; the cosine)."""
+    return math.sqrt(-2.0 * math.log(1.0 - uniform(bits))) * math.cos(TWO_PI * uniform(more_bits))
+
+
+NORMAL, UNIFORM = 0, 1  # kinds of `value_from`
+
+
+@compiled_inline
+def value_from(block: Block, kind: int, a: float, b: float, low: float, high: float) -> float:
+    """A value of one synapse or cell: normal(mean a, sd b) or uniform on [a, b), clipped to [low, high]."""
+    if kind == NORMAL:
+        value = a + b * normal(block[0], block[1])
+    else:
+        value = a + (b - a) * uniform(block[0])
+    return min(max(value, low), high)
+
+
+def distribution(value: Normal | Uniform) -> tuple[int, float, float, float, float]:
+    """The arguments of `value_from` after the block."""
+    if isinstance(value, Normal):
+        return NORMAL, value.mean, value.sd, value.min, value.max
+    return UNIFORM, value.low, value.high, value.low, value.high
+
+
+@compiled
+def _draw(
+    key0: np.uint64,
+    key1: np.uint64,
+    first: int,
+    kind: int,
+    a: float,
+    b: float,
+    low: float,
+    high: float,
+    values: npt.NDArray[np.float64],
+) -> None:
+    for i in range(values.size):
+        values[i] = value_from(philox(key0, key1, np.uint64(first + i), ZERO, ZERO, ZERO), kind, a, b, low, high)
+
+
+def draw_values(
+    seed: int, purpose: Purpose, identity: int, value: Value, first_id: int, count: int
+) -> npt.NDArray[np.float64]:
+    """One draw for each of the global ids first_id ... first_id + count - 1.
+
+    The value of an id does not depend on the range in which it is asked for.
+    """
+    if isinstance(value, Constant):
+        return np.full(count, float(value.value))
+    values = np.empty(count)
+    kind, a, b, low, high = distribution(value)
+    _draw(seed_key(seed), stream_key(purpose, identity), first_id, kind, a, b, low, high, values)
+    return values
+
+
+# Binomial and hypergeometric numbers are found from one uniform double by inversion: the probabilities
+# are subtracted in the order mode, mode + 1, mode - 1, mode + 2, ..., so that a draw takes of the order of
+# one standard deviation steps. The probability of the mode comes from Loader's saddle-point form
+# (C. Loader 2000, "Fast and accurate computation of binomial probabilities"), which keeps 14 digits or so
+# where differences of log-gammas of 1e9 keep ten.
+
+_STIRLING = np.array(
+    [0.0]
+    + [
+        math.log(math.factorial(n)) - (n + 0.5) * math.log(n) + n - 0.5 * math.log(TWO_PI) for n in range(1, 16)
+    ]
+)
+
+
+@compiled
+def _stirling_error(n: float) -> float:
+    """log n! less Stirling's approximation, for whole n >= 1."""
+    if n < 16.0:
+        return _STIRLING[int(n)]
+    square = n * n
+    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - 1 / 1188 / square) / square) / square) / square) / n
+
+
+@compiled
+def _deviance(x: float, mean: float) -> float:
+    """x log(x / mean) + mean - x, without cancellation near x = mean."""
+    if abs(x - mean) < 0.1 * (x + mean):
+        v = (x - mean) / (x + mean)
+        total = (x - mean) * v
+        term = 2.0 * x * v
+        v = v * v
+        for j in range(1, 1000):
+            term = term * v
+            following = total + term / (2 * j + 1)
+            if following == total:
+                break
+            total = following
+        return total
+    return x * math.log(x / mean) + mean - x
+
+
+@compiled
+def _log_binomial(x: float, n: float, p: float) -> float:
+    """Logarithm of the binomial probability of x successes in n trials, 0 < p < 1 (Loader 2000)."""
+    if x == 0.0:
+        return n * math.log1p(-p)
+    if x == n:
+        return n * math.log(p)
+    rest = _stirling_error(n) - _stirling_error(x) - _stirling_error(n - x)
+    rest = rest - _deviance(x, n * p) - _deviance(n - x, n * (1.0 - p))
+    return rest + 0.5 * math.log(n / (TWO_PI * x * (n - x)))
+
+
+@compiled
+def _invert(u: float, mode: int, at_mode: float, a: float, b: float, c: float, ratio: float) -> int:
+    """The number whose share of [0, 1) holds u, counted outwards from the mode.
+
+    The probability of x + 1 is that of x times ratio (a - x)(b - x) / ((x + 1)(c + x + 1)); a binomial
+    has b and c so large that they cancel and is told by b = 0: ratio (a - x) / (x + 1).
+    """
+    up = down = at_mode
+    above = below = mode
+    u = u - at_mode
+    while u >= 0.0 and (up > 0.0 or down > 0.0):
+        if up > 0.0:
+            x = np.float64(above)
+            up = up * ratio * (a - x) / (x + 1.0)
+            if b > 0.0:
+                up = up * (b - x) / (c + x + 1.0)
+            above += 1
+            u = u - up
+            if u < 0.0:
+                return above
+        if down > 0.0:
+            x = np.float64(below)
+            down = down * x / (ratio * (a - x + 1.0))
+            if b > 0.0:
+                down = down * (c + x) / (b - x + 1.0)
+            below -= 1
+            u = u - down
+            if u < 0.0:
+                return below
+    return mode  # also for the 1e-14 or so of u that rounding leaves to nobody
+
+
+@compiled
+def binomial(u: float, n: int, p: float) -> int:
+    """Successes in n trials (up to 2^53) of probability p, from u in [0, 1)."""
+    if n <= 0 or p <= 0.0:
+        return 0
+    if p >= 1.0:
+        return n
+    mode = min(n, int(math.floor((n + 1) * p)))
+    at_mode = math.exp(_log_binomial(np.float64(mode), np.float64(n), p))
+    return _invert(u, mode, at_mode, np.float64(n), 0.0, 0.0, p / (1.0 - p))
+
+
+@compiled
+def hypergeometric(u: float, good: int, bad: int, count: int) -> int:
+    """The good ones among `count` taken from `good` + `bad` without replacement, from u in [0, 1)."""
+    if count <= 0 or good <= 0:
+        return 0
+    if bad <= 0 or count >= good + bad:
+        return min(count, good)
+    g, b, n = np.float64(good), np.float64(bad), np.float64(count)
+    mode = int(math.floor((n + 1.0) * (g + 1.0) / (g + b + 2.0)))
+    mode = max(min(mode, good, count), count - bad, 0)
+    x, p = np.float64(mode), n / (g + b)
+    at_mode = _log_binomial(x, g, p) + _log_binomial(n - x, b, p) - _log_binomial(n, g + b, p)
+    return _invert(u, mode, math.exp(at_mode), g, n, b - n, 1.0)

@@ -1,0 +1,18 @@
+"""The output of a run: a SONATA file, written while the run goes on and read back afterwards."""
+
+from __future__ import annotations
+
+from hhsim.recording.files import check_output
+from hhsim.recording.layout import TraceColumns
+from hhsim.recording.reader import Recording, Spikes, Trace, open_recording
+from hhsim.recording.writer import Recorder
+
+__all__ = [
+    "Recorder",
+    "Recording",
+    "Spikes",
+    "Trace",
+    "TraceColumns",
+    "check_output",
+    "open_recording",
+]

@@ -1,0 +1,103 @@
+"""Puts a rendered module together, keeps it in the cache folder and imports it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from hhsim.backends import driver
+from hhsim.cell import Structure
+from hhsim.rendering.linker import Linker
+from hhsim.rendering.step import render_step
+
+HEADER = '''"""{title}
+
+Rendered by hhsim from its channels and methods; edit those instead.
+"""
+
+import numpy as np
+from numba import prange
+
+from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
+from hhsim.jit import inline, kernel, kernel_parallel, scale
+
+real = np.{precision}
+mask = np.int{bits}
+byte = np.uint8
+index = np.uint64
+'''
+
+
+def render(structures: Sequence[Structure]) -> str:
+    """The text of the module that runs cells of these structures on the processor.
+
+    Its `advance` is the driver of `hhsim.backends.driver`, which calls `step`, which picks the step of the
+    structure with the number `kind`.
+    """
+    precision = structures[0].precision
+    linker = Linker(precision)
+    steps = [render_step(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
+    title = f"{structures[0].method}, {precision}: " + "; ".join(map(_title, structures))
+    return "\n\n".join(
+        [
+            HEADER.format(title=title, precision=precision, bits=precision[-2:]),
+            linker.text(),
+            *steps,
+            _choice(len(steps)),
+            f"@kernel\n{_source(driver.advance_part)}",
+            f"@kernel_parallel\n{_source(driver.advance)}",
+        ]
+    )
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """The text of a function without remarks for the tools that check ours."""
+    return re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
+
+
+def _title(structure: Structure) -> str:
+    models = [definition.name for _, definition in (*structure.channels, *structure.receptors)]
+    return " + ".join(models) + f", spikes by {structure.rule}"
+
+
+def _choice(kinds: int) -> str:
+    arguments = "state, at, scratch, marks, p, now, gate_dt"
+    lines = ["@inline", f"def step(kind, {arguments}):"]
+    for kind in range(kinds):
+        lines += [f"    if kind == {kind}:", f"        step_{kind}({arguments})"]
+    return "\n".join(lines) + "\n"
+
+
+def load(text: str) -> ModuleType:
+    """Import a rendered module from the cache folder; the same text is compiled once and for all."""
+    from hhsim.jit import cache_folder
+
+    name = f"hhsim_kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_folder() / f"{name}.py"
+    if not path.exists():  # never written twice: Numba's cache looks at the time of the file
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass  # another process was faster, with the same text
+        finally:
+            os.unlink(temporary)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

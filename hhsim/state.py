@@ -1,0 +1,188 @@
+"""The arrays of a run: cells in blocks of lanes, arrivals on their way, spikes, inputs and samples.
+
+Each group is a named tuple, so that compiled code takes it as one argument.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hhsim import mathx
+from hhsim.cell import Structure, structure_of, values_of
+from hhsim.channels import Channel, all_channels
+from hhsim.errors import FileFailed
+from hhsim.model import Constant, FromFile, Model, Population, Steady
+from hhsim.network.layout import LANES, Layout
+from hhsim.random import Purpose, draw_values, identify
+
+Floats = npt.NDArray[np.float64]
+
+
+class Cells(NamedTuple):
+    """Every cell of the network. Block b holds its rows (`Structure.rows`) from `state[starts[b]]` on,
+    LANES numbers each. The rows are in the units of the model: mV, nS, pA; gates are shares of 1."""
+
+    state: npt.NDArray[Any]  # real, flat
+    starts: npt.NDArray[np.uint64]  # (blocks,)
+    kinds: npt.NDArray[np.int64]  # (blocks,) number of the structure
+    owners: npt.NDArray[np.int64]  # (blocks,) number of the population
+    ends: npt.NDArray[np.int64]  # (blocks,) one past the last lane that holds a cell
+    parameters: npt.NDArray[Any]  # real (populations, most parameters), in the order of Structure.parameters
+    clock_rows: npt.NDArray[np.int64]  # (populations,) row of the refractory clock
+    current_rows: npt.NDArray[np.int64]  # (populations,) row of the outer current
+    refractory: npt.NDArray[np.int64]  # (populations,) steps
+    staggered: bool
+
+
+class Work(NamedTuple):
+    """Working memory of each part."""
+
+    scratch: npt.NDArray[Any]  # real (parts, rows · LANES)
+    marks: npt.NDArray[np.uint8]  # (parts, LANES), what `step` has to say of each lane
+    words: npt.NDArray[np.uint64]  # the same memory, eight lanes at a time
+
+
+def numeric(function: Any) -> Any:
+    """The same formula for NumPy arrays: `exp` and its relatives exchanged for array versions."""
+    return types.FunctionType(function.__code__, {**function.__globals__, **_ARRAY_FUNCTIONS})
+
+
+def _exprel(x: Floats) -> Floats:
+    x = np.asarray(x, dtype=float)
+    return np.where(x == 0, 1.0, np.expm1(x) / np.where(x == 0, 1.0, x))
+
+
+_ARRAY_FUNCTIONS = {
+    "exp": np.exp,
+    "exprel": _exprel,
+    "exprelr": lambda x: 1 / _exprel(x),
+    "ratio": lambda x, e: 1 / _exprel(x),
+    "abs": np.abs,
+    "min": np.minimum,
+    "max": np.maximum,
+}
+
+
+def parameter_values(model: Model, population: Population, name: str) -> Floats:
+    """The values of a cell parameter, such as "na.g_max", for every cell of a population."""
+    value = values_of(model.cells[population.cell])[name]
+    identity = identify(population.name, name)
+    return draw_values(model.run.seed, Purpose.PARAMETER, identity, value, 0, population.size)
+
+
+def initial_values(model: Model, population: Population) -> dict[str, Floats]:
+    """The initial value of every state of every cell, in mV, nS, or shares of 1.
+
+    Gates that the config leaves out start at 0, conductances too; v starts at its value or −65 mV.
+    """
+    structure = structure_of(model, model.cells[population.cell])
+    values: dict[str, Floats] = {}
+    for name in structure.states:
+        given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
+        if isinstance(given, FromFile):
+            values[name] = _from_file(given, population, name)
+        elif isinstance(given, Steady):
+            key, gate = name.split(".")
+            values[name] = _steady(model, population, dict(structure.channels)[key], key, gate, values["v"])
+        else:
+            identity = identify(population.name, name)
+            values[name] = draw_values(model.run.seed, Purpose.INITIAL, identity, given, 0, population.size)
+    return values
+
+
+def _steady(model: Model, population: Population, channel: Channel, key: str, gate: str, v: Floats) -> Floats:
+    rates = channel.rates
+    assert rates is not None
+    arguments = rates.__code__.co_varnames[1 : rates.__code__.co_argcount]
+    parameters = [parameter_values(model, population, f"{key}.{argument}") for argument in arguments]
+    which = 2 * list(channel.gates).index(gate)
+    alpha, beta = numeric(rates)(v, *parameters)[which : which + 2]
+    return np.broadcast_to(alpha / (alpha + beta), v.shape).astype(float)
+
+
+def _from_file(given: FromFile, population: Population, name: str) -> Floats:
+    import h5py
+
+    place = f"/nodes/{population.name}/0/{name}"
+    try:
+        with h5py.File(given.path, "r") as file:
+            if place not in file:
+                raise FileFailed(str(given.path), f"has no dataset {place}")
+            dataset = file[place]
+            if dataset.shape != (population.size,):
+                raise FileFailed(
+                    str(given.path),
+                    f"{place} holds {dataset.shape} values, population {population.name!r} has {population.size} cells",
+                )
+            values = np.asarray(dataset[:], dtype=float)
+    except OSError as error:
+        raise FileFailed(str(given.path), f"is not a readable HDF5 file ({error})") from error
+    if not np.isfinite(values).all():
+        raise FileFailed(str(given.path), f"{place} holds values that are not finite numbers")
+    return values
+
+
+def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
+    """Lay every cell's states and varying parameters out in memory; returns also the distinct structures."""
+    real = np.dtype(model.run.precision)
+    structures: list[Structure] = []
+    blocks = layout.blocks
+    starts, kinds, owners = (np.zeros(blocks, dtype) for dtype in (np.uint64, np.int64, np.int64))
+    ends = np.zeros(blocks, np.int64)
+    size = 0
+    for owner, population in enumerate(model.populations.values()):
+        structure = structure_of(model, model.cells[population.cell])
+        if structure not in structures:
+            structures.append(structure)
+        place = layout.places[population.name]
+        for block in place.blocks:
+            starts[block], kinds[block], owners[block] = size, structures.index(structure), owner
+            ends[block] = min((block + 1) * LANES, place.first + place.size)
+            size += len(structure.rows) * LANES
+
+    state = np.zeros(size, real)
+    parameters = np.zeros((len(model.populations), max(len(s.parameters) for s in structures)), real)
+    clock_rows, current_rows, refractory = (np.zeros(len(model.populations), np.int64) for _ in range(3))
+    for owner, population in enumerate(model.populations.values()):
+        cell = model.cells[population.cell]
+        structure = structure_of(model, cell)
+        refractory[owner] = round(cell.spike.refractory / model.run.dt)
+        given = {"dt": model.run.dt, "threshold": cell.spike.threshold, "refractory": refractory[owner]}
+        for name, value in values_of(cell).items():
+            if isinstance(value, Constant):
+                given[name] = value.value
+        parameters[owner, : len(structure.parameters)] = [given[name] for name in structure.parameters]
+        clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows["current"]
+        rows = initial_values(model, population)
+        rows |= {name: parameter_values(model, population, name) for name in structure.varying}
+        place = layout.places[population.name]
+        first, last = int(starts[place.blocks.start]), int(starts[place.blocks.stop - 1])
+        view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)
+        for name, row in rows.items():
+            # Padding repeats the last cell: its arithmetic stays ordinary, and nobody looks at it.
+            padded = np.concatenate([row, np.full(place.end - place.first - row.size, row[-1])])
+            view[:, structure.rows[name], :] = padded.reshape(-1, LANES)
+    cells = Cells(
+        state,
+        starts,
+        kinds,
+        owners,
+        ends,
+        parameters,
+        clock_rows,
+        current_rows,
+        refractory,
+        model.run.method == "staggered",
+    )
+    return cells, structures
+
+
+def build_work(parts: int, structures: Sequence[Structure], real: npt.DTypeLike) -> Work:
+    rows = max(structure.scratch_rows for structure in structures)
+    words = np.zeros((parts, LANES // 8), np.uint64)
+    return Work(np.zeros((parts, rows * LANES), real), words.view(np.uint8), words)
