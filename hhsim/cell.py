@@ -56,8 +56,8 @@ class Structure:
 
     @property
     def scratch_rows(self) -> int:
-        """Rows of working memory that a step needs: α and α + β of each gate, whole conductance and current."""
-        return 2 + 2 * sum(len(channel.gates) for _, channel in self.channels)
+        """Rows of working memory that a step needs: the old v, and α and α + β of each gate."""
+        return 1 + 2 * sum(len(channel.gates) for _, channel in self.channels)
 
 
 def values_of(cell: CellType) -> dict[str, Value]:

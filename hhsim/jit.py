@@ -91,9 +91,12 @@ def _configure() -> None:
 _configure()
 
 import numba  # noqa: E402
+import numpy as np  # noqa: E402
 from llvmlite import ir  # noqa: E402
 from numba import types  # noqa: E402
+from numba.core import cgutils  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
+from numba.np.arrayobj import populate_array  # noqa: E402
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
@@ -156,6 +159,10 @@ if JIT_DISABLED:
         """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic."""
         return type(p)(math.ldexp(float(p), int(t - magic)))
 
+    def local(like: Any, size: int) -> Any:
+        """Working memory of `size` numbers of the type of `like`, for the time of a call."""
+        return np.zeros(size, type(like))
+
     def prefetch(array: Any, index: int) -> None:
         """Ask for the cache line of `array[index]`."""
 
@@ -201,6 +208,32 @@ else:
             return builder.bitcast(builder.add(p_bits, n), arguments[0].type)
 
         return p(p, t, magic), generate
+
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def local(typing: Any, like: Any, size: Any) -> Any:
+        """Working memory of `size` numbers (a literal) of the type of `like`, for the time of a call.
+
+        It lies on the stack, where the compiler sees that nothing else points to it: with memory from
+        outside it would guard each loop by comparisons of addresses, and give up on loops of many arrays.
+        """
+        count = size.literal_value
+        array_type = types.Array(like, 1, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            element = context.get_value_type(like)
+            width = context.get_constant(types.intp, context.get_abi_sizeof(element))
+            array = context.make_array(array_type)(context, builder)
+            populate_array(
+                array,
+                data=cgutils.alloca_once(builder, element, size=count),
+                shape=[context.get_constant(types.intp, count)],
+                strides=[width],
+                itemsize=width,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return array_type(like, size), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
     def prefetch(typing: Any, array: Any, index: Any) -> Any:

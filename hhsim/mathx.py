@@ -47,7 +47,7 @@ CONSTANTS: dict[str, Table] = {
             -2.554782538730219e-07,
             1.589832769857907e-08,
         ),
-        "PHI_REACH": 4.0,  # phi_short is accurate up to here
+        "PHI_REACH": 8.0,  # phi_short is accurate up to here
         "TINY": 2e-3,  # below, the series of exprel and exprelr are exact to rounding
     },
     "float32": {
@@ -72,7 +72,7 @@ CONSTANTS: dict[str, Table] = {
             -0.0013011265180948193,
             0.00012913094224510543,
         ),  # error 2.7e-9
-        "PHI_REACH": 4.0,
+        "PHI_REACH": 8.0,
         "TINY": 0.05,
     },
 }
@@ -140,9 +140,10 @@ def phi(z: Any) -> Any:
 def phi_short(z: Any) -> Any:
     """The same for 0 ≤ z ≤ PHI_REACH, without exp and without a division.
 
-    A polynomial for z/4, then twice φ(2y) = φ(y) (1 − y φ(y)/2).
+    A polynomial for y = z/8, then three times φ(2y) = φ(y) (1 − y φ(y)/2).
     """
-    y = z * 0.25
+    y = z * 0.125
     p = 1 + y * polynomial(y, PHI)
     p = p - p * (p * (y * 0.5))
-    return p - p * (p * y)
+    p = p - p * (p * y)
+    return p - p * (p * (y * 2))

@@ -10,21 +10,25 @@ from hhsim.network.build import connect
 from hhsim.network.connections import Connections
 from hhsim.network.layout import lay_out
 
+ONE, NOUGHT = Constant(1.0), Constant(0.0)
+
 Synapses = list[tuple[int, int, float, int]]  # source, target lane, weight, delay in steps
 
 
 def network(
     sizes: tuple[int, ...],
     rule: Rule,
-    weight: Value | None = Constant(1.0),
-    delay: Value | None = Constant(0.0),
+    weight: Value | None = ONE,
+    delay: Value | None = NOUGHT,
     *,
     seed: int = 1,
     sources: tuple[str, ...] | None = None,
     targets: tuple[str, ...] | None = None,
 ) -> Model:
     """Populations a, b, ... with one projection of the same kind from each source onto all targets."""
-    populations = {name: Population(name, "hh", size, {}) for name, size in zip("abcdef", sizes, strict=False)}
+    populations = {
+        name: Population(name, "hh", size, {}) for name, size in zip("abcdef", sizes, strict=False)
+    }
     names = tuple(populations)
     projections = tuple(
         Projection(name, targets or names, "exc", rule, weight, delay) for name in sources or names
@@ -45,8 +49,13 @@ def listed(connections: Connections) -> list[Synapses]:
         rows: list[Synapses] = [[] for _ in range(about[c.SOURCE_SIZE])]
         for part, place in enumerate(connections.places[:, projection]):
             starts = connections.rows(part, projection).astype(int)
-            lanes = connections.targets[connections.entries(part, projection)].astype(int) + place[c.FIRST_LANE]
-            weights, delays = np.full(lanes.size, connections.uniform_weights[projection]), np.full(lanes.size, about[c.DELAY])
+            lanes = (
+                connections.targets[connections.entries(part, projection)].astype(int) + place[c.FIRST_LANE]
+            )
+            weights, delays = (
+                np.full(lanes.size, connections.uniform_weights[projection]),
+                np.full(lanes.size, about[c.DELAY]),
+            )
             if place[c.WEIGHT_BASE] >= 0:
                 weights = connections.weights[place[c.WEIGHT_BASE] :][: lanes.size]
             if place[c.LAG_BASE] >= 0:

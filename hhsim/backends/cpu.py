@@ -300,18 +300,19 @@ def collect(
         if work.words[part, word] == 0:
             continue
         for i in range(word * 8, word * 8 + 8):
-            mark = work.marks[part, i]
             lane = block * LANES + i
-            if mark == 0 or lane >= cells.ends[block]:
+            if work.marks[part, i] == 0 or lane >= cells.ends[block]:
                 continue
-            if mark & 1:
+            at = cells.starts[block] + index(i)
+            clock = at + index(cells.clock_rows[owner] * LANES)
+            if not np.isfinite(cells.state[at]):
+                if log.failures[part, 0] < 0:
+                    log.failures[part, 0] = k
+                    log.failures[part, 1] = lane
+            elif cells.state[clock] <= now:
                 end = log.ends[part, row + 1]
                 log.nodes[part, end] = lane
                 log.ends[part, row + 1] = end + 1
-                clock = cells.starts[block] + index(cells.clock_rows[owner] * LANES + i)
                 cells.state[clock] = now + cells.refractory[owner]
-            if mark & 2:
+            else:
                 log.suppressed[part, owner] += 1
-            if mark & 4 and log.failures[part, 0] < 0:
-                log.failures[part, 0] = k
-                log.failures[part, 1] = lane

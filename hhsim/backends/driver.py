@@ -32,7 +32,6 @@ def advance_part(  # type: ignore[no-untyped-def]
             cells.kinds[block],
             cells.state,
             cells.starts[block],
-            work.scratch[part],
             work.marks[part],
             p,
             real(now),  # noqa: F821

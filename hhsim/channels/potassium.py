@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hhsim.channels.definition import Parameter, channel
-from hhsim.mathx import exp, exprel
+from hhsim.mathx import exp, ratio
 
 
 @channel(
@@ -17,6 +17,7 @@ from hhsim.mathx import exp, exprel
 def k_tm1991(v: Any, v_t: Any) -> Any:
     """Delayed rectifier of hippocampal pyramidal cells: α and β of n, 1/ms."""
     u = v - v_t
-    alpha_n = 0.16 / exprel((15 - u) / 5)
-    beta_n = 0.5 * exp((10 - u) / 40)
+    e = exp(-u / 40)  # exp(-u/5) is its 8th power
+    alpha_n = 0.16 * ratio((15 - u) / 5, exp(15 / 5) * e**8)
+    beta_n = 0.5 * (exp(10 / 40) * e)
     return alpha_n, beta_n

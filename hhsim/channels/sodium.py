@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hhsim.channels.definition import Parameter, channel
-from hhsim.mathx import exp, exprel
+from hhsim.mathx import exp, ratio
 
 
 @channel(
@@ -17,8 +17,11 @@ from hhsim.mathx import exp, exprel
 def na_tm1991(v: Any, v_t: Any) -> Any:
     """Sodium channel of hippocampal pyramidal cells: α and β of m and of h, 1/ms."""
     u = v - v_t
-    alpha_m = 1.28 / exprel((13 - u) / 4)
-    beta_m = 1.4 / exprel((u - 40) / 5)
+    e = exp(-u / 20)  # exp(-u/5) is its 4th power and exp(-u/4) its 5th: two exps for four rates
+    e4 = e**4
+    y, e_y = (40 - u) / 5, exp(40 / 5) * e4
+    alpha_m = 1.28 * ratio((13 - u) / 4, exp(13 / 4) * (e4 * e))
+    beta_m = 1.4 * (y + ratio(y, e_y))  # x/(exp(x) - 1) at x = -y
     alpha_h = 0.128 * exp((17 - u) / 18)
-    beta_h = 4 / (1 + exp((40 - u) / 5))
+    beta_h = 4 / (1 + e_y)
     return alpha_m, beta_m, alpha_h, beta_h

@@ -21,7 +21,11 @@ def build(document: Document) -> model.Model:
     return model.Model(
         title=document.title,
         run=model.RunSettings(
-            run.duration, run.dt, run.method, run.precision, secrets.randbits(63) if run.seed is None else run.seed
+            run.duration,
+            run.dt,
+            run.method,
+            run.precision,
+            secrets.randbits(63) if run.seed is None else run.seed,
         ),
         cells={name: _cell(name, parts) for name, parts in document.cells.items()},
         populations=populations,
@@ -69,4 +73,6 @@ def _inputs(section: Any, populations: dict[str, model.Population]) -> list[mode
 
 def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: float) -> model.Trace:
     nodes = section.nodes or (0, populations[section.population].size)
-    return model.Trace(section.population, section.variable, nodes, dt if section.every is None else section.every)
+    return model.Trace(
+        section.population, section.variable, nodes, dt if section.every is None else section.every
+    )

@@ -1,2 +1,91 @@
-"""stub"""
-def describe(model): ...
+"""What a config amounts to, in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hhsim.channels import all_channels
+from hhsim.model import (
+    AllToAll,
+    CellType,
+    FixedIndegree,
+    FixedOutdegree,
+    Model,
+    OneToOne,
+    PairwiseBernoulli,
+    Projection,
+)
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Sizes, states with their units and expected numbers of synapses, as plain data that JSON can hold.
+
+    `synapses` of a projection is an expected number for a random count (a float that need not be whole), and
+    None where only the edges file can tell; the total leaves those out and says so in `synapses_known`.
+    """
+    projections = [
+        {
+            "source": projection.source,
+            "target": list(projection.targets),
+            "receptor": projection.receptor,
+            "synapses": expected_synapses(projection, model),
+        }
+        for projection in model.projections
+    ]
+    counts = [projection["synapses"] for projection in projections]
+    return {
+        "title": model.title,
+        "duration_ms": model.run.duration,
+        "dt_ms": model.run.dt,
+        "steps": model.run.steps,
+        "method": model.run.method,
+        "precision": model.run.precision,
+        "seed": model.run.seed,
+        "neurons": sum(population.size for population in model.populations.values()),
+        "synapses": sum(count for count in counts if isinstance(count, int | float)),
+        "synapses_known": None not in counts,
+        "populations": {
+            population.name: {
+                "cell": population.cell,
+                "size": population.size,
+                "states": states(model.cell_of(population.name)),
+            }
+            for population in model.populations.values()
+        },
+        "projections": projections,
+        "inputs": len(model.inputs),
+        "record_spikes": list(model.record_spikes),
+        "traces": [
+            {
+                "population": trace.population,
+                "variable": trace.variable,
+                "nodes": trace.nodes[1] - trace.nodes[0],
+                "frames": 1 + int((model.run.duration - 1e-9) / trace.every),
+            }
+            for trace in model.traces
+        ],
+    }
+
+
+def states(cell: CellType) -> dict[str, str]:
+    """Every state of `cell`, in order, with its unit; a gate has none ("1")."""
+    gates = {f"{c.key}.{gate}": "1" for c in cell.channels for gate in all_channels()[c.model].gates}
+    return {"v": "mV", **gates, **{f"g.{receptor.key}": "nS" for receptor in cell.receptors}}
+
+
+def expected_synapses(projection: Projection, model: Model) -> float | None:
+    """How many synapses `projection` has, or has on average; None if its edges file says."""
+    sources = model.populations[projection.source].size
+    targets = sum(model.populations[name].size for name in projection.targets)
+    rule = projection.rule
+    if isinstance(rule, PairwiseBernoulli):
+        return rule.p * sources * targets
+    if isinstance(rule, FixedOutdegree):
+        return rule.k * sources
+    if isinstance(rule, FixedIndegree):
+        return rule.k * targets
+    if isinstance(rule, OneToOne):
+        return sources
+    if isinstance(rule, AllToAll):
+        return sources * targets
+    return None

@@ -1,2 +1,138 @@
-def flatten_states(raw, report): ...
-def apply(raw, overrides, run, report): ...
+"""Values from the command line laid over those of the file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hhsim.config.problems import KeyPath, Report, show, unknown
+from hhsim.config.reading import describe
+
+_KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))((?:\[\d+\])*)\s*([.=]|$)""")
+
+
+def flatten_states(raw: dict[str, Any], report: Report) -> None:
+    """Name every initial value by its state: `g.exc = ...`, a table in a table, becomes `"g.exc" = ...`."""
+    populations = raw.get("population")
+    for name, table in populations.items() if isinstance(populations, dict) else ():
+        initial = table.get("initial") if isinstance(table, dict) else None
+        if not isinstance(initial, dict):
+            continue
+        flat: dict[str, Any] = {}
+        for key, value in initial.items():
+            group = isinstance(value, dict) and key != "v" and "." not in key
+            for state, inner in ((f"{key}.{k}", v) for k, v in value.items()) if group else ((key, value),):
+                if state in flat:
+                    report.add(
+                        ("population", name, "initial", state), "is given twice, with and without quotes"
+                    )
+                flat[state] = inner
+        table["initial"] = flat
+
+
+def apply(
+    raw: dict[str, Any], overrides: Sequence[str], run: Mapping[str, str | int], report: Report
+) -> None:
+    """Change `raw` as `overrides`, then `run`, say.
+
+    A key that the file leaves out is added: whether it may be there is for the schema to say. Names of cells,
+    populations, channels and receptors, and elements of lists, have to be there.
+    """
+    for override in overrides:
+        split = _split(override)
+        if split is None:
+            report.add((), f'--set {override}: expected KEY.PATH=VALUE, such as run.duration="500 ms"')
+            continue
+        keys, text = split
+        try:
+            _set(raw, keys, _value(text), report, f"--set {override}")
+        except _Refused as refused:
+            report.add((), f"--set {override}: {refused}")
+    for key, value in run.items():
+        if isinstance(raw.setdefault("run", {}), dict):
+            raw["run"][key] = value
+            report.given_by[show(("run", key))] = f"--{key}"
+    flatten_states(raw, report)
+
+
+class _Refused(Exception):
+    """An override that names nothing; the message says why."""
+
+
+def _split(override: str) -> tuple[list[str], str] | None:
+    """`a.b[0].c=value` as its keys and the text of its value."""
+    keys: list[str] = []
+    at = 0
+    while match := _KEY.match(override, at):
+        keys.append(next(text for text in match.groups()[:3] if text is not None))
+        keys += re.findall(r"\d+", match.group(4))
+        at = match.end()
+        if match.group(5) == "=":
+            return keys, override[at:].strip()
+        if match.group(5) == "":
+            return None
+    return None
+
+
+def _value(text: str) -> Any:
+    """`text` as a TOML value; as a string where it is none, so that quotes can be left out."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+def _set(raw: dict[str, Any], keys: list[str], value: Any, report: Report, option: str) -> None:
+    node: Any = raw
+    path: KeyPath = ()
+    keys = _join_state(keys)
+    for i, key in enumerate(keys):
+        last = i == len(keys) - 1
+        part: str | int = key
+        if isinstance(node, list):
+            part = _index(key, node, path)
+        elif not isinstance(node, dict):
+            raise _Refused(f"{show(path)} is {describe(node)} and has no keys inside")
+        elif _holds_names(path) and key not in node:
+            raise _Refused(f'"{key}": {unknown(str(path[-1]), key, node)}')
+        elif key not in node and not last:
+            if keys[i + 1].isdecimal():
+                raise _Refused(f"{show((*path, key))} is not in the file")
+            node[key] = {}
+        path = (*path, part)
+        if last:
+            node[part] = value
+            report.given_by[show(path)] = option
+        else:
+            node = node[part]
+
+
+def _join_state(keys: list[str]) -> list[str]:
+    """The two keys of a state, `g` and `exc`, as the one that `flatten_states` makes of them."""
+    if (
+        len(keys) > 4
+        and keys[0] == "population"
+        and keys[2] == "initial"
+        and keys[3] != "v"
+        and "." not in keys[3]
+    ):
+        return [*keys[:3], f"{keys[3]}.{keys[4]}", *keys[5:]]
+    return keys
+
+
+def _holds_names(path: KeyPath) -> bool:
+    """Whether the keys of the table at `path` are names that the user chose."""
+    return path in (("cell",), ("population",)) or (
+        len(path) == 3 and path[0] == "cell" and path[2] in ("channel", "receptor")
+    )
+
+
+def _index(key: str, node: list[Any], path: KeyPath) -> int:
+    if not key.isdecimal():
+        raise _Refused(f'{show(path)} is a list: expected the number of an element, found "{key}"')
+    if int(key) >= len(node):
+        raise _Refused(f"{show(path)} has no element {key}: there are {len(node)}, counted from 0")
+    return int(key)

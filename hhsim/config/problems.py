@@ -20,12 +20,9 @@ def show(path: KeyPath) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `word` was most likely meant to be, if any is near."""
-    candidates = sorted(known)
-    found = difflib.get_close_matches(word, candidates, n=1)
-    if not found:
-        lower = {candidate.lower(): candidate for candidate in reversed(candidates)}
-        found = [lower[near] for near in difflib.get_close_matches(word.lower(), lower, n=1)]
-    return found[0] if found else None
+    lower = {candidate.lower(): candidate for candidate in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(word.lower(), lower, n=1)
+    return lower[found[0]] if found else None
 
 
 def unknown(what: str, word: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.config import schema, units
-from hhsim.config.fields import BROKEN, Surroundings, describe
-from hhsim.config.names import check_name
 from hhsim.config.problems import KeyPath, Report, unknown
+from hhsim.config.reading import BROKEN, Surroundings, describe
 from hhsim.model import Value
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -27,7 +29,9 @@ class CellParts:
 
     @property
     def gates(self) -> list[str]:
-        return [f"{key}.{gate}" for key, (name, _) in self.channels.items() for gate in all_channels()[name].gates]
+        return [
+            f"{key}.{gate}" for key, (name, _) in self.channels.items() for gate in all_channels()[name].gates
+        ]
 
     @property
     def states(self) -> list[str]:
@@ -87,8 +91,14 @@ def _tables(raw: Any, path: KeyPath, report: Report) -> list[tuple[str, Any]]:
     if not raw and path in (("cell",), ("population",)):
         report.add(path, f"there is none; add a table such as [{path[-1]}.NAME]")
     for name in raw:
-        check_name(name, (*path, name), report)
+        _check_name(name, (*path, name), report)
     return list(raw.items())
+
+
+def _check_name(name: str, path: KeyPath, report: Report) -> None:
+    """Refuse a name that could not be part of a state's name, of a key path or of a group in a file."""
+    if not _NAME.fullmatch(name):
+        report.add(path, f'"{name}" is no name: letters, digits and _ alone, and no digit at the start')
 
 
 def _list(raw: Any, path: KeyPath, report: Report) -> list[tuple[int, Any]]:
@@ -96,7 +106,7 @@ def _list(raw: Any, path: KeyPath, report: Report) -> list[tuple[int, Any]]:
         return list(enumerate(raw))
     if raw is not BROKEN:
         header = ".".join(str(part) for part in path)
-        report.add(path, f"expected a list, each of its elements headed by [[{header}]]; found {describe(raw)}")
+        report.add(path, f"expected a list, each of its elements headed [[{header}]]; found {describe(raw)}")
     return []
 
 
@@ -155,9 +165,11 @@ def _mechanism(
         else:
             report.add((*path, "model"), f'"{name}": {unknown(what, name, definitions)}')
         return
-    section = schema.read(schema.mechanism(definition.parameters), raw, path, report, around, key="parameter")
+    section = schema.read(
+        schema.mechanism(tuple(definition.parameters.items())), raw, path, report, around, key="parameter"
+    )
     if section is not None:
-        found[key] = (definition.name, {name: getattr(section, name) for name in definition.parameters})
+        found[key] = (definition.name, {name: section.get(name) for name in definition.parameters})
 
 
 def _population(name: str, raw: Any, document: Document, report: Report, around: Surroundings) -> None:
@@ -172,10 +184,10 @@ def _population(name: str, raw: Any, document: Document, report: Report, around:
     table = section.initial
     if isinstance(table, dict):
         table = {k: v for k, v in table.items() if k in cell.states or not cell.may_have(k)}
-    kind = schema.initial(cell.states, cell.gates)
+    kind = schema.initial(tuple(cell.states), tuple(cell.gates))
     values = schema.read(kind, table, (*path, "initial"), report, around, key="state")
     if values is not None:
-        document.initial[name] = {state: getattr(values, f"s{i}") for i, state in enumerate(cell.states)}
+        document.initial[name] = {state: values.get(state) for state in cell.states}
 
 
 def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any:
@@ -191,5 +203,3 @@ def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any
     else:
         return schema.read(schema.INPUTS[name], raw, path, report, around)
     return None
-
-

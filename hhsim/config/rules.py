@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hhsim import model
-from hhsim.config.fields import Reader, Surroundings, Wrong, describe, each, file, probability, text, whole, yes_or_no
-from hhsim.config.problems import unknown
+from hhsim.config.fields import file, probability, text, whole, yes_or_no
+from hhsim.config.problems import KeyPath, unknown
+from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
 
-_WORDS = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
+_WORDS: dict[str, model.Rule] = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
 _NUMBERS: dict[str, Reader] = {
     "pairwise_bernoulli": probability,
     "fixed_outdegree": whole(),
@@ -56,27 +58,31 @@ def rule(raw: Any, around: Surroundings) -> model.Rule:
 
 
 def _with_options(name: str, raw: dict[str, Any], around: Surroundings) -> model.Rule:
-    everywhere = {key for options in _OPTIONS.values() for key in options}
-    steps = [((name,), lambda: _NUMBERS[name](raw[name], around))]
+    def number() -> Any:
+        return _NUMBERS[name](raw[name], around)
+
+    def option(key: str) -> Callable[[], Any]:
+        return lambda: _option(name, key, raw[key], around)
+
+    steps: list[tuple[KeyPath, Callable[[], Any]]] = [((name,), number)]
     given = [key for key in raw if key != name]
-    for key in given:
-        steps.append(((key,), lambda key=key: _option(name, key, raw[key], everywhere, around)))  # type: ignore[misc]
+    steps += [((key,), option(key)) for key in given]
     if name == "file" and "edges" not in raw:
         steps.append(((), _edges_missing))
-    number, *values = each(*steps)
-    options = dict(zip(given, values, strict=True))
+    value, *rest = each(*steps)
+    options = dict(zip(given, rest, strict=True))
     if name == "pairwise_bernoulli":
-        return model.PairwiseBernoulli(number)
+        return model.PairwiseBernoulli(value)
     if name == "file":
-        return model.EdgesFromFile(number, options["edges"])
+        return model.EdgesFromFile(value, options["edges"])
     degree = model.FixedOutdegree if name == "fixed_outdegree" else model.FixedIndegree
-    return degree(number, **options)
+    return degree(value, **options)
 
 
-def _option(name: str, key: str, raw: Any, everywhere: set[str], around: Surroundings) -> Any:
+def _option(name: str, key: str, raw: Any, around: Surroundings) -> Any:
     if key in _OPTIONS[name]:
         return _OPTIONS[name][key](raw, around)
-    if key in everywhere:
+    if any(key in options for options in _OPTIONS.values()):
         raise Wrong(((), f"has no effect on the rule {name}"))
     raise Wrong(((), unknown("key", key, (name, *_OPTIONS[name]))))
 

@@ -7,16 +7,23 @@ that all that is wrong can be told at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from hhsim.channels import Parameter
-from hhsim.config import fields
-from hhsim.config.fields import BROKEN, Surroundings, describe, one_of, typed, whole
+from hhsim.config import fields, measures
+from hhsim.config.fields import one_of, whole
 from hhsim.config.problems import KeyPath, Report, unknown
-from hhsim.config.rules import rule
+from hhsim.config.reading import BROKEN, Surroundings, by, describe
+from hhsim.config.rules import rule as read_rule
+from hhsim.model import Constant, Rule, Value
+
+Method = Literal["exponential_euler", "staggered"]
+Precision = Literal["float64", "float32"]
+SpikeRuleName = Literal["level", "crossing", "peak"]
 
 
 class Section(BaseModel):
@@ -29,88 +36,93 @@ class Section(BaseModel):
     def _leave_broken(cls, value: Any, handler: Any) -> Any:
         return value if value is BROKEN else handler(value)
 
+    def get(self, key: str) -> Any:
+        """The value behind `key`, as the config spells it."""
+        names = {info.alias or name: name for name, info in type(self).model_fields.items()}
+        return getattr(self, names[key])
+
 
 class Run(Section):
-    duration: typed(fields.POSITIVE_TIME.one)
-    dt: typed(fields.POSITIVE_TIME.one) = 0.1
-    method: typed(one_of("method", ("exponential_euler", "staggered"))) = "exponential_euler"
-    precision: typed(one_of("precision", ("float64", "float32"))) = "float64"
-    seed: typed(whole(below=2**64)) = None
+    duration: Annotated[float, by(measures.POSITIVE_TIME.one)]
+    dt: Annotated[float, by(measures.POSITIVE_TIME.one)] = 0.1
+    method: Annotated[Method, by(one_of("method", get_args(Method)))] = "exponential_euler"
+    precision: Annotated[Precision, by(one_of("precision", get_args(Precision)))] = "float64"
+    seed: Annotated[int | None, by(whole(below=2**64))] = None
 
 
 class Spike(Section):
-    rule: typed(one_of("spike rule", ("level", "crossing", "peak")))
-    threshold: typed(fields.POTENTIAL.one)
-    refractory: typed(fields.TIME.one) = 0.0
+    rule: Annotated[SpikeRuleName, by(one_of("spike rule", get_args(SpikeRuleName)))]
+    threshold: Annotated[float, by(measures.POTENTIAL.one)]
+    refractory: Annotated[float, by(measures.TIME.one)] = 0.0
 
 
 class Area(Section):
     """Read before the rest of a cell, whose densities need it."""
 
     model_config = ConfigDict(extra="ignore")
-    area: typed(fields.AREA.one) = None
+    area: Annotated[float | None, by(measures.AREA.one)] = None
 
 
 class Cell(Section):
     area: Any = None
-    capacitance: typed(fields.CAPACITANCE.value)
+    capacitance: Annotated[Value, by(measures.CAPACITANCE.value)]
     spike: Any
     channel: Any = Field(default_factory=dict)
     receptor: Any = Field(default_factory=dict)
 
 
 class Population(Section):
-    cell: typed(fields.text)
-    size: typed(whole(1, below=2**31))
+    cell: Annotated[str, by(fields.text)]
+    size: Annotated[int, by(whole(1, below=2**31))]
     initial: Any
 
 
 class Projection(Section):
-    source: typed(fields.text)
-    target: typed(fields.name_or_names)
-    receptor: typed(fields.text)
-    rule: typed(rule)
-    weight: typed(fields.CONDUCTANCE.value) = None
-    delay: typed(fields.TIME.value) = None
+    source: Annotated[str, by(fields.text)]
+    target: Annotated[tuple[str, ...], by(fields.name_or_names)]
+    receptor: Annotated[str, by(fields.text)]
+    rule: Annotated[Rule, by(read_rule)]
+    weight: Annotated[Value | None, by(measures.CONDUCTANCE.value)] = None
+    delay: Annotated[Value | None, by(measures.TIME.value)] = None
 
 
 class PoissonInput(Section):
-    target: typed(fields.name_or_names)
+    target: Annotated[tuple[str, ...], by(fields.name_or_names)]
     model: Any
-    rate: typed(fields.RATE.one)
-    weight: typed(fields.CONDUCTANCE.value)
-    receptor: typed(fields.text)
-    start: typed(fields.TIME.one) = 0.0
-    stop: typed(fields.TIME.one) = float("inf")
-    nodes: typed(fields.nodes) = None
+    rate: Annotated[float, by(measures.RATE.one)]
+    weight: Annotated[Value, by(measures.CONDUCTANCE.value)]
+    receptor: Annotated[str, by(fields.text)]
+    start: Annotated[float, by(measures.TIME.one)] = 0.0
+    stop: Annotated[float, by(measures.TIME.one)] = float("inf")
+    nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
 
 
 class StepCurrent(Section):
-    target: typed(fields.name_or_names)
+    target: Annotated[tuple[str, ...], by(fields.name_or_names)]
     model: Any
-    amplitude: typed(fields.CURRENT.value)
-    start: typed(fields.TIME.one) = 0.0
-    stop: typed(fields.TIME.one) = float("inf")
-    nodes: typed(fields.nodes) = None
+    amplitude: Annotated[Value, by(measures.CURRENT.value)]
+    start: Annotated[float, by(measures.TIME.one)] = 0.0
+    stop: Annotated[float, by(measures.TIME.one)] = float("inf")
+    nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
 
 
 INPUTS: Mapping[str, type[Section]] = {"poisson": PoissonInput, "step_current": StepCurrent}
 
 
 class Record(Section):
-    spikes: typed(fields.names) = None
+    spikes: Annotated[tuple[str, ...] | None, by(fields.names)] = None
     trace: Any = Field(default_factory=list)
 
 
 class Trace(Section):
-    population: typed(fields.text)
-    variable: typed(fields.text)
-    nodes: typed(fields.nodes) = None
-    every: typed(fields.POSITIVE_TIME.one) = None
+    population: Annotated[str, by(fields.text)]
+    variable: Annotated[str, by(fields.text)]
+    nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
+    every: Annotated[float | None, by(measures.POSITIVE_TIME.one)] = None
 
 
 class Config(Section):
-    title: typed(fields.text) = ""
+    title: Annotated[str, by(fields.text)] = ""
     run: Any
     cell: Any
     population: Any
@@ -119,34 +131,35 @@ class Config(Section):
     record: Any = Field(default_factory=dict)
 
 
-def mechanism(parameters: Mapping[str, Parameter]) -> type[Section]:
+@cache
+def mechanism(parameters: tuple[tuple[str, Parameter], ...]) -> type[Section]:
     """The section of a channel or receptor that has these parameters."""
-    keys: dict[str, Any] = {"model": (Any, ...)}
-    for name, parameter in parameters.items():
-        measure = fields.parameter(parameter.unit, parameter.per_area)
-        default: Any = ... if parameter.default is None else _constant(parameter.default)
-        keys[name] = (typed(measure.value), default)
-    return create_model("Mechanism", __base__=Section, **keys)
+    keys: dict[str, tuple[Any, Any]] = {"model": (Any, ...)}
+    for name, parameter in parameters:
+        measure = measures.parameter(parameter.unit, parameter.per_area)
+        default = ... if parameter.default is None else Constant(parameter.default)
+        keys[name] = (Annotated[Any, by(measure.value)], default)
+    return _section(keys)
 
 
-def initial(states: Iterable[str], gates: Iterable[str]) -> type[Section]:
-    """The section of the initial values of a population whose cells have these states.
-
-    Its fields are named s0, s1, ... in the order of `states`, since the name of a state is no identifier.
-    """
-    keys: dict[str, Any] = {}
-    for i, state in enumerate(states):
-        measure = fields.POTENTIAL if state == "v" else fields.CONDUCTANCE
-        reader = fields.initial(fields.GATE if state in gates else measure, gate=state in gates)
-        default: Any = ... if state == "v" else _constant(0.0)
-        keys[f"s{i}"] = (typed(reader), Field(default, alias=state))
-    return create_model("Initial", __base__=Section, **keys)
+@cache
+def initial(states: tuple[str, ...], gates: tuple[str, ...]) -> type[Section]:
+    """The section of the initial values of a population whose cells have these states."""
+    keys: dict[str, tuple[Any, Any]] = {}
+    for state in states:
+        gate = state in gates
+        measure = measures.GATE if gate else measures.POTENTIAL if state == "v" else measures.CONDUCTANCE
+        reader = fields.initial(measure, gate=gate)
+        keys[state] = (Annotated[Any, by(reader)], ... if state == "v" else Constant(0.0))
+    return _section(keys)
 
 
-def _constant(value: float) -> Any:
-    from hhsim.model import Constant
-
-    return Constant(value)
+def _section(keys: Mapping[str, tuple[Any, Any]]) -> type[Section]:
+    """A section with these keys, which need not be identifiers: `Section.get` reads them."""
+    aliased: dict[str, Any] = {
+        f"key{i}": (kind, Field(default, alias=key)) for i, (key, (kind, default)) in enumerate(keys.items())
+    }
+    return create_model("Made", __base__=Section, **aliased)
 
 
 S = TypeVar("S", bound=Section)

@@ -13,6 +13,8 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+from hhsim.config.problems import nearest
+
 _DEFINITIONS = """
 milli- = 1e-3 = m-
 micro- = 1e-6 = u- = µ- = μ-
@@ -46,14 +48,15 @@ _KINDS = {
 }
 
 # For the nearest unit to one that is unknown.
-COMMON_UNITS = tuple(
-    "s ms us min V mV uV S mS uS nS pS F uF nF pF A uA nA pA m cm mm um nm Hz kHz um^2 cm^2 mS/cm^2 S/cm^2 "
-    "uS/cm^2 nS/cm^2 uF/cm^2 nF/cm^2 pF/um^2 nS/um^2".split()
+COMMON_UNITS = (
+    *("s", "ms", "us", "min", "Hz", "kHz", "V", "mV", "uV", "A", "nA", "pA", "uA", "F", "uF", "nF", "pF"),
+    *("S", "mS", "uS", "nS", "pS", "m", "cm", "mm", "um", "nm", "um^2", "cm^2", "mm^2"),
+    *("S/cm^2", "mS/cm^2", "uS/cm^2", "nS/cm^2", "pS/um^2", "uF/cm^2", "nF/cm^2", "pF/um^2"),
 )
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?|[+-]?(?:inf|nan)\w*)\s*(.*?)\s*", re.I)
 _UNIT = re.compile(r"[\w\s*/^().·²³-]+")
-_LARGEST_EXPONENT = 300  # of ten; far beyond every quantity of physiology, and a float holds it
+_LARGEST_EXPONENT = 400  # of ten; a float ends before, and a fraction of more takes for ever
 
 
 class NotAQuantity(ValueError):
@@ -69,12 +72,14 @@ def _registry() -> Any:
 
 def kind(unit: str) -> str:
     """What `unit` measures, such as "a time"; the unit itself where that has no name."""
-    return _KINDS[unit][0] if unit in _KINDS else f"a quantity in {unit}"
+    return _KINDS[unit][0] if unit in _KINDS else "a quantity"
 
 
 def expected(unit: str, *, per_area: bool = False) -> str:
     """The expected quantity in words, such as `a time such as "5 ms"`."""
-    words = [f'{_KINDS[u][0]} such as "{_KINDS[u][1]}"' if u in _KINDS else f"a quantity in {u}" for u in [unit]]
+    words = [
+        f'{_KINDS[u][0]} such as "{_KINDS[u][1]}"' if u in _KINDS else f"a quantity in {u}" for u in [unit]
+    ]
     if per_area:
         density = f"{unit}/um^2"
         example = f' such as "{_KINDS[density][1]}"' if density in _KINDS else f", in {density}"
@@ -89,7 +94,9 @@ def read(text: str, unit: str, *, per_area: bool = False) -> tuple[Fraction, boo
     """
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise NotAQuantity(f'"{text}" is not a number and a unit; expected {expected(unit, per_area=per_area)}')
+        raise NotAQuantity(
+            f'"{text}" is not a number and a unit; expected {expected(unit, per_area=per_area)}'
+        )
     digits, exponent, name = match.groups()
     if digits.lstrip("+-").lower().startswith(("inf", "nan")):
         raise NotAQuantity(f'"{text}" is not a finite number')
@@ -131,8 +138,6 @@ def _factor(name: str, unit: str) -> Fraction | None:
 
 
 def _unknown_unit(name: str) -> str:
-    from hhsim.config.problems import nearest
-
     found = nearest(name, COMMON_UNITS)
     return f'unknown unit "{name}"' + (f'; did you mean "{found}"?' if found else "")
 

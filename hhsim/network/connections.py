@@ -56,7 +56,7 @@ class Connections(NamedTuple):
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self)
 
-    def count(self, part: int, projection: int) -> int:
+    def size_of(self, part: int, projection: int) -> int:
         """Synapses of one projection onto one part."""
         place = self.places[part, projection]
         return int(self.row_starts[place[ROW_BASE] + self.projections[projection, SOURCE_SIZE]])
@@ -69,4 +69,4 @@ class Connections(NamedTuple):
     def entries(self, part: int, projection: int) -> slice:
         """The place of a (part, projection) in `targets`."""
         base = int(self.places[part, projection, SYNAPSE_BASE])
-        return slice(base, base + self.count(part, projection))
+        return slice(base, base + self.size_of(part, projection))

@@ -8,6 +8,7 @@ one part; the numbers of a piece turn into target lanes by adding its shift.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def target_type(model: Model, layout: Layout, cuts: list[int]) -> type[np.uint16
     widest = 0
     for projection in model.projections:
         span = span_of(projection, layout)
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in pairwise(cuts):
             widest = max(widest, span.lanes_in(begin * LANES, end * LANES))
     return np.uint16 if widest <= 2**16 else np.uint32
 

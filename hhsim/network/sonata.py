@@ -42,7 +42,8 @@ def _open(path: Path, edges: str) -> Iterator[Any]:
                 there = file.get("edges")
                 names = ", ".join(there) if isinstance(there, h5py.Group) else ""
                 raise FileFailed(
-                    str(path), f"there are no edges named {edges!r}" + (f"; there are {names}" if names else "")
+                    str(path),
+                    f"there are no edges named {edges!r}" + (f"; there are {names}" if names else ""),
                 )
             yield group
     except FileNotFoundError:
@@ -62,10 +63,16 @@ def _column(path: Path, group: Any, name: str, size: int | None) -> Any:
         raise FileFailed(str(path), f"{where} is not a list of {'numbers' if name in UNITS else 'node ids'}")
     if size is not None and dataset.shape[0] != size:
         raise FileFailed(str(path), f"{where} has {dataset.shape[0]} entries where {SOURCE} has {size}")
-    unit = dataset.attrs.get("units")
+    unit = _text(dataset, "units")
     if name in UNITS and unit is not None and unit != UNITS[name]:
         raise FileFailed(str(path), f"{where} is in {unit}, and {UNITS[name]} is expected")
     return dataset
+
+
+def _text(dataset: Any, attribute: str) -> str | None:
+    """An attribute, which some writers store as bytes."""
+    value = dataset.attrs.get(attribute)
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def count_edges(path: Path, edges: str) -> int:
@@ -95,7 +102,7 @@ def read_edges(
             if wanted:
                 columns[name] = _column(path, group, name, size)
         for name, (population, _) in ((SOURCE, source), (TARGET, target)):
-            named = columns[name].attrs.get("node_population")
+            named = _text(columns[name], "node_population")
             if named is not None and named != population:
                 raise FileFailed(
                     str(path), f"{columns[name].name} counts cells of {named!r}, not of {population!r}"
@@ -123,7 +130,8 @@ def _inside(path: Path, column: Any, rows: slice, population: tuple[str, int]) -
         row = int(outside[0])
         raise FileFailed(
             str(path),
-            f"row {rows.start + row} of {column.name} is cell {ids[row]}, but population {name!r} has {size} cells",
+            f"row {rows.start + row} of {column.name} is cell {ids[row]}, "
+            f"but population {name!r} has {size} cells",
         )
     return ids.astype(np.int64)  # type: ignore[no-any-return]
 

@@ -14,7 +14,6 @@ from hhsim.network.plan import END, PART, SHIFT, Plan
 from hhsim.random import philox, value_from
 
 MOST_STEPS = 2**16 - 1  # the longest delay that a uint16 holds
-MOST_IN_A_PART = 2**32 - 1  # synapses of one projection: what the uint32 of `row_starts` can count
 
 
 class DelayTooLong(HhsimError):
@@ -65,7 +64,8 @@ def draw_rows(
     """Draw a value for each synapse of the sources in [first, last) onto a part; returns the largest.
 
     The counter is (source, number of the target, ordinal among the synapses of that pair), so that the
-    value does not depend on the cut. With a quantum, values are rounded to whole quanta, not below none, and counted in them.
+    value does not depend on the cut. With a quantum, values are rounded to whole quanta (none at least) and
+    counted in them.
     `values` is parallel to the targets of the part from `base` on.
     """
     largest = -np.inf
@@ -99,14 +99,15 @@ def draw_rows(
 
 
 @compiled
-def in_degree(targets: Any, begin: int, end: int, lanes: int) -> int:
+def in_degree(targets: Any, begin: int, end: int, lanes: int) -> np.int64:
     """The most synapses in targets[begin:end] onto one of `lanes` lanes."""
     counts = np.zeros(lanes, np.uint32)
     for i in range(begin, end):
         counts[targets[i]] += np.uint32(1)
-    most = 0
+    most = np.int64(0)
     for lane in range(lanes):
-        most = max(most, np.int64(counts[lane]))
+        if counts[lane] > most:
+            most = np.int64(counts[lane])
     return most
 
 
@@ -119,14 +120,14 @@ def take_places(rows: Any, row_starts: Any, places: Any) -> None:
 
 
 def shift_starts(starts: npt.NDArray[np.uint32]) -> None:
-    """Hold the start of each row one place further up, to be moved along to its end while the row is filled."""
+    """Hold the start of each row one place further up, to move on to its end while the row is filled."""
     starts[1:] = starts[:-1].copy()
 
 
 def lags_of(connections: Connections, part: int, projection: int) -> npt.NDArray[np.uint16]:
     """The lags of a (part, projection), to be changed in place."""
     base = int(connections.places[part, projection, LAG_BASE])
-    return connections.lags[base : base + connections.count(part, projection)]
+    return connections.lags[base : base + connections.size_of(part, projection)]
 
 
 def sort_rows(connections: Connections, part: int, projection: int, block: int = 1 << 20) -> None:
@@ -145,7 +146,11 @@ def sort_rows(connections: Connections, part: int, projection: int, block: int =
         key += connections.targets[base + begin : base + end]
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
-            arrays = ((connections.targets, base), (connections.weights, place[WEIGHT_BASE]), (connections.lags, place[LAG_BASE]))
+            arrays = (
+                (connections.targets, base),
+                (connections.weights, place[WEIGHT_BASE]),
+                (connections.lags, place[LAG_BASE]),
+            )
             for array, array_base in arrays:
                 if array_base >= 0:
                     part_of = array[array_base + begin : array_base + end]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hhsim.recording.contents import Spikes, Trace
 from hhsim.recording.files import check_output
 from hhsim.recording.layout import TraceColumns
-from hhsim.recording.reader import Recording, Spikes, Trace, open_recording
+from hhsim.recording.reader import Recording, open_recording
 from hhsim.recording.writer import Recorder
 
 __all__ = [

@@ -159,3 +159,23 @@ def put_attribute(group: h5py.Group, key: str, value: str | int | float) -> None
     folder, _, name = key.rpartition(".")
     home = group.require_group(folder.replace(".", "/")) if folder else group
     home.attrs[name] = attribute(value)
+
+
+def siblings_of(path: Path) -> tuple[Path, ...]:
+    """The files beside an older recording at `path` that belong to it; none if it is no recording."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            run = file[OURS].attrs["recording"]
+            names = [str(name).partition("/")[2] for name in file[OURS].attrs["traces"]]
+    except (OSError, KeyError):
+        return ()
+    candidates = {sibling_path(path, variable) for variable in names} - {path}
+    return tuple(place for place in candidates if _run_of(place) == run)
+
+
+def _run_of(path: Path) -> object:
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return file[OURS].attrs["recording"]
+    except (OSError, KeyError):
+        return None

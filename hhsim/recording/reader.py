@@ -2,126 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
 from hhsim.recording import layout
+from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
-from hhsim.recording.streams import slabs
 
 ATTEMPTS = 4  # to open a file whose writer may be in the middle of a flush
 PAUSE_S = 0.05  # between them
-
-
-class Spikes:
-    """The spikes of one population in time-then-id order; each array is read when first asked for."""
-
-    def __init__(self, path: Path, group: h5py.Group, dt_ms: float) -> None:
-        self._path = path
-        self._group = group
-        self._dt_ms = dt_ms
-        # a kill in the middle of a flush may leave one longer than the other
-        self._count = min(len(group["timestamps"]), len(group["node_ids"]))
-
-    def __len__(self) -> int:
-        return self._count
-
-    @cached_property
-    def times_ms(self) -> NDArray[np.float64]:
-        """When each spike falls, ms: the end of its step."""
-        with damage_errors(self._path):
-            return np.asarray(self._group["timestamps"][: self._count], np.float64)
-
-    @cached_property
-    def steps(self) -> NDArray[np.int64]:
-        """The step k, from k*dt to (k+1)*dt, at whose end each spike falls."""
-        return _steps(self.times_ms, self._dt_ms)
-
-    @cached_property
-    def nodes(self) -> NDArray[np.int64]:
-        """The local id, from 0, of the cell of each spike."""
-        with damage_errors(self._path):
-            return np.asarray(self._group["node_ids"][: self._count], np.int64)
-
-    def sha256(self) -> str:
-        """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""
-        digest = hashlib.sha256()
-        with damage_errors(self._path):
-            for times in slabs(self._group["timestamps"], self._count):
-                digest.update(_steps(times, self._dt_ms).astype("<i8", copy=False).data)
-            for nodes in slabs(self._group["node_ids"], self._count):
-                digest.update(nodes.astype("<i8").data)
-        return digest.hexdigest()
-
-    def __repr__(self) -> str:
-        return f"<{self._count} spikes>"
-
-
-class Trace:
-    """One variable of some cells over time; `data` is read when first asked for."""
-
-    def __init__(self, path: Path, group: h5py.Group) -> None:
-        self._path = path
-        self._data = group["data"]
-        mapping = group["mapping"]
-        start, stop, every = (float(t) for t in mapping["time"][:])
-        self.every_ms = every
-        # rows may be there that `time` does not tell of yet, or not be there after a kill
-        self.frames = min(len(self._data), round((stop - start) / every))
-        self.t_ms: NDArray[np.float64] = start + np.arange(self.frames) * every  # [frames], ms
-        self.nodes = np.asarray(mapping["node_ids"][:], np.int64)  # [nodes], local ids
-        self.units = str(self._data.attrs["units"])
-        self.variable = str(self._data.attrs["variable"])
-
-    @cached_property
-    def data(self) -> NDArray[np.float32]:
-        """The state at each time in `t_ms`, [frames, nodes]."""
-        with damage_errors(self._path):
-            return np.asarray(self._data[: self.frames], np.float32)
-
-    def __repr__(self) -> str:
-        return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"
-
-
-class _Traces(Mapping[tuple[str, str], Trace]):
-    """Traces by (population, variable), each looked up in its file when first asked for."""
-
-    def __init__(self, keys: list[tuple[str, str]], load: Callable[[str, str], Trace]) -> None:
-        self._loaded: dict[tuple[str, str], Trace | None] = dict.fromkeys(keys)
-        self._load = load
-
-    def __getitem__(self, key: tuple[str, str]) -> Trace:
-        if key not in self._loaded:
-            known = ", ".join(f"{variable} of {population}" for population, variable in self._loaded)
-            raise KeyError(f"no trace of {key[1]} of {key[0]} was recorded, but {known or 'none at all'}")
-        trace = self._loaded[key]
-        if trace is None:
-            trace = self._loaded[key] = self._load(*key)
-        return trace
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._loaded
-
-    def __repr__(self) -> str:
-        return f"<traces {list(self._loaded)}>"
 
 
 class Recording:
@@ -146,8 +44,9 @@ class Recording:
         if path not in self._files:
             with damage_errors(path):
                 self._files[path] = h5py.File(path, "r", locking=False)
-        if layout.OURS not in self._files[path] or layout.SPIKES not in self._files[self.path]:
-            raise FileFailed(str(path), "is an HDF5 file, but no recording of hhsim")
+        with damage_errors(path):
+            if layout.OURS not in self._files[path]:
+                raise FileFailed(str(path), "is an HDF5 file, but no recording of hhsim")
         return self._files[path]
 
     def _look(self, main: h5py.File) -> None:
@@ -175,7 +74,7 @@ class Recording:
         self.spikes: dict[str, Spikes] = {
             name: Spikes(self.path, main[layout.SPIKES][name], self.dt_ms) for name in self.populations
         }
-        self.traces: Mapping[tuple[str, str], Trace] = _Traces([(p, v) for p, v in traces], self._load)
+        self.traces: Mapping[tuple[str, str], Trace] = Traces([(p, v) for p, v in traces], self._load)
 
     def _load(self, population: str, variable: str) -> Trace:
         path = layout.sibling_path(self.path, variable)
@@ -239,10 +138,6 @@ def _changed_lately(path: Path) -> bool:
         return abs(time.time() - path.stat().st_mtime) < 2.0
     except OSError:
         return False
-
-
-def _steps(times_ms: NDArray[Any], dt_ms: float) -> NDArray[np.int64]:
-    return np.rint(times_ms / dt_ms).astype(np.int64) - 1
 
 
 def _values(group: h5py.Group) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hhsim.recording.storage import Storage
 from hhsim.recording.streams import SLAB, FrameStream, SpikeStream
 
 SPIKE_BUFFER_BYTES = 1 << 24  # for all populations together
+CHUNK_CACHE_BYTES = 1 << 20  # for each dataset: room for the chunks that a flush leaves unfilled
 
 
 class Recorder:
@@ -65,18 +66,17 @@ class Recorder:
         self._storages: dict[Path, Storage] = {}
         self._files: dict[Path, h5py.File] = {}
         self._flushed_ms = 0.0
-        old = _siblings_of(self.path) if overwrite else ()
+        old = layout.siblings_of(self.path) if overwrite else ()
         places = output_paths(path, variables)
         temporary = {place: hidden_name(place, self._run) for place in places.values()}
         try:
             for place, hidden in temporary.items():
                 with file_errors(place):
                     self._storages[place] = Storage(hidden)
-                self._files[place] = h5py.File(self._storages[place], "w")
+                self._files[place] = h5py.File(self._storages[place], "w", rdcc_nbytes=CHUNK_CACHE_BYTES)
             with self._writing():
                 self._create(populations, traces, places, resolved_config)
-                for file in self._files.values():
-                    file.flush()
+            self._commit()
             publish(temporary, overwrite)
         except BaseException:
             self._discard(temporary)
@@ -144,12 +144,13 @@ class Recorder:
                 spikes.drain()
             for frames in self._frames:
                 frames.drain()
+        self._commit()
+        with self._writing():
             for frames in self._frames:
-                frames.publish()
+                frames.publish()  # only now, as HDF5 would write it before the rows that it tells of
             for file in self._files.values():
                 file[layout.OURS].attrs.modify("stopped_at_ms", t_ms)
-            for file in self._files.values():
-                file.flush()  # Dataset.flush would leave a file that nobody can read after a kill
+        self._commit()
         self._flushed_ms = t_ms
 
     def spike_counts(self) -> dict[str, int]:
@@ -186,10 +187,7 @@ class Recorder:
                 self._ours.create_dataset("summary", data=summary, dtype=h5py.string_dtype())
                 for file in self._files.values():
                     file[layout.OURS].attrs.modify("complete", np.uint8(complete))
-                    file.flush()
-            for place, storage in self._storages.items():
-                with file_errors(place):
-                    storage.sync()
+            self._commit()
         finally:
             self._close_files()
 
@@ -202,16 +200,32 @@ class Recorder:
             with file_errors(place):
                 storage.check()
 
+    def _commit(self) -> None:
+        """Let the files become what was written to them, all at about the same time."""
+        with self._writing():
+            for file in self._files.values():
+                file.flush()  # Dataset.flush alone would leave a file that nobody can read
+        with self._writing():
+            for storage in self._storages.values():
+                storage.commit()
+
     def _close_files(self) -> None:
+        storages = dict(self._storages)
         for file in self._files.values():
             file.close()
-        for storage in self._storages.values():
+        for storage in storages.values():
+            storage.commit()
+            storage.sync()
             storage.close()
         self._files.clear()
         self._storages.clear()
+        for place, storage in storages.items():
+            with file_errors(place):
+                storage.check()
 
     def _discard(self, temporary: Mapping[Path, Path]) -> None:
-        self._close_files()
+        with suppress(FileFailed):
+            self._close_files()
         for hidden in temporary.values():
             hidden.unlink(missing_ok=True)
 
@@ -227,23 +241,3 @@ class Recorder:
         else:
             with suppress(FileFailed):  # the error under way says more
                 self.close(False, self._flushed_ms)
-
-
-def _siblings_of(path: Path) -> tuple[Path, ...]:
-    """The files beside an older recording at `path` that belong to it; none if it is no recording."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            run = file[layout.OURS].attrs["recording"]
-            names = [str(name).partition("/")[2] for name in file[layout.OURS].attrs["traces"]]
-    except (OSError, KeyError):
-        return ()
-    candidates = {layout.sibling_path(path, variable) for variable in names} - {path}
-    return tuple(place for place in candidates if _run_of(place) == run)
-
-
-def _run_of(path: Path) -> object:
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return file[layout.OURS].attrs["recording"]
-    except (OSError, KeyError):
-        return None

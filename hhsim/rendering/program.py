@@ -27,7 +27,7 @@ import numpy as np
 from numba import prange
 
 from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
-from hhsim.jit import inline, kernel, kernel_parallel, scale
+from hhsim.jit import inline, kernel, kernel_parallel, local, scale
 
 real = np.{precision}
 mask = np.int{bits}
@@ -69,7 +69,7 @@ def _title(structure: Structure) -> str:
 
 
 def _choice(kinds: int) -> str:
-    arguments = "state, at, scratch, marks, p, now, gate_dt"
+    arguments = "state, at, marks, p, now, gate_dt"
     lines = ["@inline", f"def step(kind, {arguments}):"]
     for kind in range(kinds):
         lines += [f"    if kind == {kind}:", f"        step_{kind}({arguments})"]

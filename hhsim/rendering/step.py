@@ -14,21 +14,34 @@ from hhsim.network.layout import LANES
 from hhsim.rendering.linker import Linker
 
 
-def render_step(structure: Structure, name: str, linker: Linker) -> str:
-    """The function `name(state, at, scratch, marks, p, now, gate_dt)`, which advances one block by one step.
+HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
 
-    It reads and writes `state` from index `at` on (rows of `structure.rows`), works in `scratch`, and leaves
-    in `marks` for each lane 1 for a spike, plus 2 for a crossing within the refractory time, plus 4 for a
-    potential that is not finite. `p` holds `structure.parameters`; `now` is the step within the chunk.
+# rule: (what is a spike, what is a crossing) between v and v_new
+CROSSING = "(v < threshold) & (v_new >= threshold)"
+RULES = {
+    "level": ("(v_new > threshold)", "(v <= threshold) & (v_new > threshold)"),
+    "crossing": (CROSSING, CROSSING),
+    "peak": ("(v_new >= threshold) & (v_new < v)", CROSSING),
+}
+
+
+def render_step(structure: Structure, name: str, linker: Linker) -> str:
+    """The function `name(state, at, marks, p, now, gate_dt)`, which advances one block by one step.
+
+    It reads and writes `state` from index `at` on (rows of `structure.rows`) and leaves
+    in `marks` a 1 for each lane that needs a closer look: a spike, a crossing within the refractory time, or
+    a potential that is not finite. `p` holds `structure.parameters`; `now` is the step within the chunk.
     """
     step = _Step(structure, linker)
-    parts = [step.rates(), step.conductances(), step.membrane(), step.gates(), step.receptors(1)]
+    parts = [step.rates(), step.membrane(), step.gates_and_receptors("dt")]
     if structure.method == "staggered":
-        parts = [step.rates(), step.gates(), step.receptors(2), step.conductances(), step.membrane(), step.receptors(2)]
+        half = "dt * real(0.5)"
+        parts = [step.rates(), step.gates_and_receptors(half), step.membrane(), step.receptors_alone(half)]
     lines = [
         "@kernel",
-        f"def {name}(state, at, scratch, marks, p, now, gate_dt):",
+        f"def {name}(state, at, marks, p, now, gate_dt):",
         *(f"    {identifier(parameter)} = p[{i}]" for i, parameter in enumerate(structure.parameters)),
+        f"    scratch = local(dt, {len(step.scratch) * LANES})",
         *(line for part in parts for line in part),
     ]
     return "\n".join(lines) + "\n"
@@ -43,7 +56,7 @@ class _Step:
         self.phi = linker.add(mathx.phi)
         self.phi_short = linker.add(mathx.phi_short)
         self.reach = linker.constants["PHI_REACH"]
-        self.scratch: dict[str, int] = {"conductance": 0, "net_current": 1}
+        self.scratch: dict[str, int] = {"v": 0}
         for key, channel in structure.channels:
             for gate in channel.gates:
                 for what in ("alpha", "total"):
@@ -58,7 +71,7 @@ class _Step:
 
     def loop(self, *body: str, depth: int = 1) -> list[str]:
         pad = "    " * depth
-        return [f"{pad}for i in range({LANES}):", f"{pad}    lane = at + index(i)", *(f"{pad}    {line}" for line in body)]
+        return [f"{pad}for i in range({LANES}):", f"{pad}    lane = at + index(i)", *(f"{pad}    {line}" for line in body if line)]
 
     def loads(self, *names: str) -> list[str]:
         """Assignments of the named states and of those named parameters that have a value for each lane."""
@@ -86,14 +99,22 @@ class _Step:
             lines += [f"    # rates of {key}: {channel.name}", f"    {wide} = mask(0)", *self.loop(*body)]
         return lines
 
-    def gates(self) -> list[str]:
-        lines: list[str] = []
-        for key, channel in self.structure.channels:
-            for gate in channel.gates:
-                lines += [f"    # gate {key}.{gate}", f"    if {identifier(f'wide_{key}')} == 0:"]
-                lines += self.loop(*self._gate(key, gate, self.phi_short), depth=2)
-                lines += ["    else:", *self.loop(*self._gate(key, gate, self.phi), depth=2)]
-        return lines
+    def gates_and_receptors(self, dt: str) -> list[str]:
+        """New gates, and conductances after a decay by `dt`: one loop, since the chains of several gates
+        fill each other's waiting time."""
+        gates = [(key, gate) for key, channel in self.structure.channels for gate in channel.gates]
+        if not gates:
+            return self.receptors_alone(dt)
+        wide = " | ".join(identifier(f"wide_{key}") for key, channel in self.structure.channels if channel.gates)
+        short = [line for key, gate in gates for line in self._gate(key, gate, self.phi_short)]
+        general = [line for key, gate in gates for line in self._gate(key, gate, self.phi)]
+        return [
+            "    # gates and receptors",
+            f"    if ({wide}) == 0:",
+            *self.loop(*short, *self._receptors(dt), depth=2),
+            "    else:  # some rate is beyond the reach of the short form",
+            *self.loop(*general, *self._receptors(dt), depth=2),
+        ]
 
     def _gate(self, key: str, gate: str, phi: str) -> list[str]:
         total = self.work(f"total {key}.{gate}")
@@ -101,60 +122,50 @@ class _Step:
         x = self.state(f"{key}.{gate}")
         return [f"total = {total}", f"{x} = {self.next_gate}({x}, {step})"]
 
-    def conductances(self) -> list[str]:
-        body = self.loads("v", "current", *self.structure.varying)
-        sums: list[tuple[str, str]] = []
-        for key, channel in self.structure.channels:
-            g = identifier(f"{key}_g")
-            body += self.loads(*(f"{key}.{gate}" for gate in channel.gates))
-            body.append(f"{g} = {_open(key, channel)}")
-            sums.append((g, identifier(f"{key}.e_rev")))
-        for key, _ in self.structure.receptors:
-            body += self.loads(f"g.{key}")
-            sums.append((identifier(f"g.{key}"), identifier(f"{key}.e_rev")))
-        total = " + ".join(g for g, _ in sums) or "current * 0"
-        currents = " + ".join([f"{g} * ({e} - v)" for g, e in sums] + ["current"])
-        body += [f"conductance = {total}", f"{self.work('conductance')} = conductance", f"{self.work('net_current')} = {currents}"]
-        body.append(f"wide = mask(wide | mask(dt * conductance > capacitance * real({self.reach})))")
-        return ["    # conductances and currents", "    wide = mask(0)", *self.loop(*body)]
+    def receptors_alone(self, dt: str) -> list[str]:
+        return ["    # receptors", *self.loop(*self._receptors(dt))] if self.structure.receptors else []
 
-    def membrane(self) -> list[str]:
-        lines = ["    # membrane potential, spikes", "    if wide == 0:"]
-        lines += self.loop(*self._membrane(self.phi_short), depth=2)
-        return [*lines, "    else:", *self.loop(*self._membrane(self.phi), depth=2)]
-
-    def _membrane(self, phi: str) -> list[str]:
-        share = f"{phi}(dt * {self.work('conductance')} / capacitance)"
-        crossing = "(v < threshold) & (v_new >= threshold)"
-        spike, suppressed = {
-            "level": ("(v_new > threshold)", "(v <= threshold)"),
-            "crossing": (f"({crossing})", "True"),
-            "peak": ("(v_new >= threshold) & (v_new < v)", "(v_new < v)"),
-        }[self.structure.rule]
-        body = [
-            *self.loads("v", "clock", "capacitance"),
-            f"v_new = {self.next_potential}(v, {self.work('net_current')}, capacitance, dt, {share})",
-            f"{self.state('v')} = v_new",
-            f"event = {spike}",
-            "free = clock <= now",
-            "finite = abs(v_new) < real(1e30)",
-        ]
-        late = "event & ~free" if suppressed == "True" else f"event & {suppressed} & ~free"
-        return [*body, f"marks[i] = byte(event & free) + byte(2) * byte({late}) + byte(4) * byte(~finite)"]
-
-    def receptors(self, parts: int) -> list[str]:
-        """Decay of the conductances, by dt or in two halves around the membrane's step."""
+    def _receptors(self, dt: str) -> list[str]:
         lines: list[str] = []
         for key, receptor in self.structure.receptors:
             function = self.linker.add(receptor.step)
             arguments = receptor.step.__code__.co_varnames[2 : receptor.step.__code__.co_argcount]
             parameters = [f"{key}.{argument}" for argument in arguments]
             g = self.state(f"g.{key}")
-            dt = "dt" if parts == 1 else "dt * real(0.5)"
             call = ", ".join([g, dt, *map(identifier, parameters)])
-            lines += [f"    # receptor {key}: {receptor.name}"]
-            lines += self.loop(*self.loads(*parameters), f"{g} = {function}({call})")
+            lines += [*self.loads(*parameters), f"{g} = {function}({call})"]
         return lines
+
+    def membrane(self) -> list[str]:
+        lines = ["    # membrane potential and spikes", "    wide = mask(0)"]
+        lines += self.loop(f"v = {self.state('v')}", f"{self.work('v')} = v", *self._membrane(self.phi_short))
+        lines += ["    if wide != 0:  # some lane is beyond the reach of the short form: once more, from the old v"]
+        return [*lines, *self.loop(f"v = {self.work('v')}", *self._membrane(self.phi), depth=2)]
+
+    def _membrane(self, phi: str) -> list[str]:
+        body = self.loads("current", "clock", *self.structure.varying)
+        conductances, currents = [], ["current"]
+        for key, channel in self.structure.channels:
+            g = identifier(f"{key}_g")
+            body += self.loads(*(f"{key}.{gate}" for gate in channel.gates))
+            body.append(f"{g} = {_open(key, channel)}")
+            conductances.append((g, identifier(f"{key}.e_rev")))
+        for key, _ in self.structure.receptors:
+            body += self.loads(f"g.{key}")
+            conductances.append((identifier(f"g.{key}"), identifier(f"{key}.e_rev")))
+        currents += [f"{g} * ({e_rev} - v)" for g, e_rev in conductances]
+        spike, late = RULES[self.structure.rule]
+        return [
+            *body,
+            f"conductance = {' + '.join(g for g, _ in conductances) or 'real(0)'}",
+            f"net_current = {' + '.join(currents)}",
+            "z = dt * conductance / capacitance",
+            f"wide = mask(wide | mask(z > real({self.reach})))" if phi == self.phi_short else "",
+            f"v_new = {self.next_potential}(v, net_current, capacitance, dt, {phi}(z))",
+            f"{self.state('v')} = v_new",
+            "free = clock <= now",
+            f"marks[i] = byte((free & {spike}) | (~free & {late}) | ~(abs(v_new) < real({HUGE})))",
+        ]
 
 
 def _open(key: str, channel: Channel) -> str:

@@ -1,0 +1,158 @@
+"""One projection while it is built: what is done to it, with the work shared among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hhsim.errors import ConfigRefused, Problem
+from hhsim.model import Constant, EdgesFromFile, FixedIndegree, FixedOutdegree, Model, OneToOne, Value
+from hhsim.network import connections as c
+from hhsim.network import rules, synapses
+from hhsim.network.connections import Connections
+from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
+from hhsim.network.sonata import read_edges
+from hhsim.random import Purpose, distribution, stream_key
+
+TASKS_PER_THREAD = 8  # so that threads end together although rows differ
+
+
+class Stage:
+    """A projection in the making: `count`, then, when all bases are known, `fill`, `weigh` and `delay`."""
+
+    def __init__(self, model: Model, index: int, plan: Plan, threads: ThreadPoolExecutor, width: int) -> None:
+        self.model = model
+        self.index = index
+        self.spec = model.projections[index]
+        self.plan = plan
+        self.threads = threads
+        tasks = min(plan.source_size, width * TASKS_PER_THREAD) if len(plan.pieces) else 0
+        bounds = [plan.source_size * i // tasks for i in range(tasks + 1)] if tasks else []
+        self.source_runs = list(pairwise(bounds))
+        changes = np.flatnonzero(np.diff(plan.pieces[:, PART], prepend=-1, append=-1)).tolist()
+        self.piece_runs = list(pairwise(changes))  # the pieces of each part
+        self.parts = [int(plan.pieces[begin, PART]) for begin, _ in self.piece_runs]
+
+    def count(self, row_starts: npt.NDArray[np.uint32], no_targets: npt.NDArray[Any]) -> None:
+        """Write the length of each row to where the start of the next row will stand."""
+        if isinstance(self.spec.rule, EdgesFromFile):
+            self._place_edges(row_starts, None)
+        else:
+            self._draw(False, row_starts, no_targets)
+
+    def fill(self, built: Connections) -> None:
+        """Put each synapse in its place, with the weight and the delay that a file gives it."""
+        rule = self.spec.rule
+        self.plan = self.plan._replace(synapse_bases=built.places[:, self.index, c.SYNAPSE_BASE].copy())
+        if isinstance(rule, FixedIndegree | EdgesFromFile):
+            for part in self.parts:
+                synapses.shift_starts(built.rows(part, self.index))
+        if isinstance(rule, EdgesFromFile):
+            self._place_edges(built.row_starts, built)
+            self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
+        else:
+            self._draw(True, built.row_starts, built.targets)
+
+    def weigh(self, built: Connections) -> None:
+        """Draw individual weights."""
+        weight = self.spec.weight
+        if weight is not None and not isinstance(weight, Constant):
+            self._draw_each(built, Purpose.WEIGHT, weight, 0.0, built.weights, c.WEIGHT_BASE)
+
+    def delay(self, built: Connections) -> None:
+        """Draw individual delays, and split all delays into the least and the lags beyond it."""
+        delay = self.spec.delay
+        if isinstance(delay, Constant):
+            return
+        if delay is not None:
+            longest = self._draw_each(built, Purpose.DELAY, delay, self.model.run.dt, built.lags, c.LAG_BASE)
+            synapses.check_steps(longest, self.index)
+        runs = [run for run in (synapses.lags_of(built, part, self.index) for part in self.parts) if run.size]
+        least = min((int(run.min()) for run in runs), default=0)
+        for run in runs:
+            run -= np.uint16(least)
+        built.projections[self.index, c.DELAY] = least
+        built.projections[self.index, c.SLOTS] = 1 + max((int(run.max()) for run in runs), default=0)
+
+    def in_degree(self, built: Connections) -> int:
+        """The most synapses onto one cell."""
+
+        def most(part: int) -> int:
+            entries = built.entries(part, self.index)
+            pieces = self.plan.pieces[self.plan.pieces[:, PART] == part]
+            lanes = int((pieces[:, END] + pieces[:, SHIFT]).max())
+            return int(synapses.in_degree(built.targets, entries.start, entries.stop, lanes))
+
+        return max(self._each(most, self.parts), default=0)
+
+    def _each(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
+        return list(self.threads.map(function, tasks))
+
+    def _draw(self, fill: bool, row_starts: npt.NDArray[np.uint32], targets: npt.NDArray[Any]) -> None:
+        """Let the rule draw; the functions of rules that no config uses are never compiled."""
+        function, tasks = rules.bernoulli, self.source_runs  # all to all is pairwise Bernoulli with p = 1
+        match self.spec.rule:
+            case FixedOutdegree():
+                function = rules.fixed_outdegree
+            case FixedIndegree():
+                function, tasks = rules.fixed_indegree, self.piece_runs
+            case OneToOne():
+                function = rules.one_to_one
+        self._each(lambda run: function(self.plan, *run, fill, row_starts, targets), tasks)
+
+    def _place_edges(self, row_starts: npt.NDArray[np.uint32], built: Connections | None) -> None:
+        """Count the edges of a file, or store them."""
+        spec, pieces = self.spec, self.plan.pieces
+        assert isinstance(spec.rule, EdgesFromFile)
+        if len(spec.targets) != 1:
+            problem = Problem(f"projection[{self.index}].target", "edges from a file lead to one population")
+            raise ConfigRefused(self.model.title or "config", (problem,))
+        source, target = ((name, self.model.populations[name].size) for name in (spec.source, *spec.targets))
+        for edges in read_edges(
+            spec.rule.path, spec.rule.edges, source, target, spec.weight is None, spec.delay is None
+        ):
+            if len(pieces) == 0:
+                continue
+            last = len(pieces) - 1
+            of = pieces[np.minimum(np.searchsorted(pieces[:, END], edges.targets, "right"), last)]
+            ours = (of[:, BEGIN] <= edges.targets) & (edges.targets < of[:, END])
+            part, lanes = of[ours, PART], (edges.targets + of[:, SHIFT])[ours]
+            at = np.empty(part.size, np.int64)
+            synapses.take_places(self.plan.row_bases[part] + edges.sources[ours] + 1, row_starts, at)
+            if built is None:
+                continue
+            bases = built.places[part, self.index]
+            built.targets[bases[:, c.SYNAPSE_BASE] + at] = lanes
+            if edges.weights is not None:
+                built.weights[bases[:, c.WEIGHT_BASE] + at] = edges.weights[ours]
+            if edges.delays is not None:
+                steps = np.rint(edges.delays[ours] / self.model.run.dt)
+                synapses.check_steps(float(steps.max(initial=0.0)), self.index)
+                built.lags[bases[:, c.LAG_BASE] + at] = steps
+
+    def _draw_each(
+        self,
+        built: Connections,
+        purpose: Purpose,
+        value: Value,
+        quantum: float,
+        out: npt.NDArray[Any],
+        column: int,
+    ) -> float:
+        """Draw a value for each synapse; returns the largest."""
+        assert not isinstance(value, Constant)
+        key, terms = stream_key(purpose, self.index), distribution(value)
+
+        def draw(task: tuple[int, tuple[int, int]]) -> float:
+            part, (first, last) = task
+            base = int(built.places[part, self.index, column])
+            about = (self.plan, key, part, first, last, *terms, quantum)
+            return float(synapses.draw_rows(*about, built.row_starts, built.targets, out, base))
+
+        tasks = [(part, run) for part in self.parts for run in self.source_runs]
+        return max(self._each(draw, tasks), default=0.0)

@@ -1,0 +1,136 @@
+"""What a recording holds: spikes and traces, read from the file when they are first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hhsim.errors import FileFailed
+from hhsim.recording.files import damage_errors
+from hhsim.recording.streams import slabs
+
+
+class Spikes:
+    """The spikes of one population in time-then-id order; each array is read when first asked for."""
+
+    def __init__(self, path: Path, group: h5py.Group, dt_ms: float) -> None:
+        self._path = path
+        self._group = group
+        self._dt_ms = dt_ms
+        # a kill in the middle of a flush may leave one longer than the other
+        self._count = min(_rows(group["timestamps"]), _rows(group["node_ids"]))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def times_ms(self) -> NDArray[np.float64]:
+        """When each spike falls, ms: the end of its step."""
+        with _reading(self._path, self._group):
+            return np.asarray(self._group["timestamps"][: self._count], np.float64)
+
+    @cached_property
+    def steps(self) -> NDArray[np.int64]:
+        """The step k, from k*dt to (k+1)*dt, at whose end each spike falls."""
+        return _steps(self.times_ms, self._dt_ms)
+
+    @cached_property
+    def nodes(self) -> NDArray[np.int64]:
+        """The local id, from 0, of the cell of each spike."""
+        with _reading(self._path, self._group):
+            return np.asarray(self._group["node_ids"][: self._count], np.int64)
+
+    def sha256(self) -> str:
+        """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""
+        digest = hashlib.sha256()
+        with _reading(self._path, self._group):
+            for times in slabs(self._group["timestamps"], self._count):
+                digest.update(_steps(times, self._dt_ms).astype("<i8", copy=False).data)
+            for nodes in slabs(self._group["node_ids"], self._count):
+                digest.update(nodes.astype("<i8").data)
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<{self._count} spikes>"
+
+
+class Trace:
+    """One variable of some cells over time; `data` is read when first asked for."""
+
+    def __init__(self, path: Path, group: h5py.Group) -> None:
+        self._path = path
+        self._data = group["data"]
+        mapping = group["mapping"]
+        start, stop, every = (float(t) for t in mapping["time"][:])
+        self.every_ms = every
+        # rows may be there that `time` does not tell of yet, or not be there after a kill
+        self.frames = min(_rows(self._data), round((stop - start) / every))
+        self.t_ms = start + np.arange(self.frames, dtype=np.float64) * np.float64(every)  # [frames], ms
+        self.nodes = np.asarray(mapping["node_ids"][:], np.int64)  # [nodes], local ids
+        self.units = str(self._data.attrs["units"])
+        self.variable = str(self._data.attrs["variable"])
+
+    @cached_property
+    def data(self) -> NDArray[np.float32]:
+        """The state at each time in `t_ms`, [frames, nodes]."""
+        with _reading(self._path, self._data):
+            return np.asarray(self._data[: self.frames], np.float32)
+
+    def __repr__(self) -> str:
+        return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"
+
+
+class Traces(Mapping[tuple[str, str], Trace]):
+    """Traces by (population, variable), each looked up in its file when first asked for."""
+
+    def __init__(self, keys: list[tuple[str, str]], load: Callable[[str, str], Trace]) -> None:
+        self._loaded: dict[tuple[str, str], Trace | None] = dict.fromkeys(keys)
+        self._load = load
+
+    def __getitem__(self, key: tuple[str, str]) -> Trace:
+        if key not in self._loaded:
+            known = ", ".join(f"{variable} of {population}" for population, variable in self._loaded)
+            raise KeyError(f"no trace of {key[1]} of {key[0]} was recorded, but {known or 'none at all'}")
+        trace = self._loaded[key]
+        if trace is None:
+            trace = self._loaded[key] = self._load(*key)
+        return trace
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._loaded
+
+    def __repr__(self) -> str:
+        return f"<traces {list(self._loaded)}>"
+
+
+def _steps(times_ms: NDArray[Any], dt_ms: float) -> NDArray[np.int64]:
+    return np.rint(times_ms / dt_ms).astype(np.int64) - 1
+
+
+def _rows(dataset: h5py.Dataset) -> int:
+    """The length of a dataset; a length that the file is too small for comes from damage."""
+    if dataset.nbytes > dataset.file.id.get_filesize():
+        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file has")
+    return len(dataset)
+
+
+@contextmanager
+def _reading(path: Path, source: h5py.Group | h5py.Dataset) -> Iterator[None]:
+    if not source:
+        raise FileFailed(str(path), "the recording was closed before this was read")
+    with damage_errors(path):
+        yield
