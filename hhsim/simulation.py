@@ -63,6 +63,7 @@ class Simulation:
         self.trains = build_trains(model, self.layout)
         self.currents = build_currents(model, self.layout)
         self.step = 0
+        self.spike_counts = dict.fromkeys(model.populations, 0)
         self._shift = 0
         self._build_log(np.array(cuts, np.int64), min(chunk_steps, REBASE))
         self._build_samples(cuts)
@@ -160,8 +161,11 @@ class Simulation:
         diverged = self._diverged()
         if diverged is not None:
             done = round(diverged.t_ms / self.model.run.dt) - first
+            self.step = first + done
         chunk = Chunk(first, done, self._spikes(first, done), list(self._frames(first, done)), diverged)
-        self._keep_history(self.step - first)
+        self._keep_history(self._shift)
+        for name, (steps_of_spikes, _) in chunk.spikes.items():
+            self.spike_counts[name] += len(steps_of_spikes)
         return chunk
 
     def _diverged(self) -> Diverged | None:

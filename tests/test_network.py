@@ -80,6 +80,8 @@ def test_partitions_agree_beyond_a_leaf(rule, sizes, source, targets):
     assert synapses_of(model, 7) == [whole]
     tolerance = 0.1 if isinstance(rule, PairwiseBernoulli) else 0.0
     assert len(whole) == pytest.approx(expected_synapses(model, 0), rel=tolerance)
+    pairs = {entry[:2] for entry in whole}
+    assert (len(pairs) < len(whole)) is getattr(rule, "replacement", False)
     if isinstance(rule, FixedOutdegree) and rule.k == 300:
         quarters = np.histogram([lane for _, lane, *_ in whole], np.arange(5) * 10_000)[0]
         assert stats.chisquare(quarters).pvalue > 1e-3

@@ -1,0 +1,331 @@
+"""A whole run: from a config to a closed file and a summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from hhsim import __version__
+from hhsim.config import Loaded, load
+from hhsim.errors import HhsimError, Interrupted
+from hhsim.recording import Recorder, TraceColumns, check_output
+
+if TYPE_CHECKING:
+    from hhsim.simulation import Chunk, Simulation
+
+FLUSH_SECONDS = 2.0  # what a kill can cost, in wall time
+CHUNK_SECONDS = 0.2  # how long a signal may wait
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run was and did; the object that `hhsim run --json` prints."""
+
+    config: str
+    output: str
+    seed: int
+    threads: int
+    device: str
+    precision: str
+    method: str
+    neurons: int
+    synapses: int
+    steps: int
+    biological_s: float
+    wall_s: Mapping[str, float]  # startup, build, compile, simulate, write, total
+    realtime_factor: float  # wall seconds of simulation for each biological second
+    ns_per_neuron_step: float
+    peak_rss_bytes: int
+    spikes: Mapping[str, int]  # for each population
+    rate_hz: Mapping[str, float]
+    suppressed_crossings: Mapping[str, int]
+    spikes_sha256: Mapping[str, str]  # for each population whose spikes are recorded
+    complete: bool
+    version: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    t_ms: float
+    duration_ms: float
+    wall_s: float  # since the first step
+    rate_hz: Mapping[str, float]  # of each population over the last chunks
+
+
+Watcher = Callable[[Progress], None]
+
+
+def run(
+    config: str | os.PathLike[str] | Loaded,
+    *,
+    output: str | os.PathLike[str] = "out.h5",
+    threads: int | None = None,
+    seed: int | None = None,
+    duration: str | None = None,
+    precision: str | None = None,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    watch: Watcher | None = None,
+    since: float | None = None,
+) -> Summary:
+    """Simulate a config and record what it asks for.
+
+    Parameters
+    ----------
+    config : path of a TOML file, or what `hhsim.config.load` made of one
+    output : the HDF5 file to write (SONATA)
+    threads : default: the processors that this process may use; the result does not depend on it
+    seed, duration, precision : as in the config's [run] ("500 ms", "float32"), and instead of what it says
+    overrides : further keys as in `--set`, such as `projection.0.weight="7 nS"`
+    overwrite : whether an existing output may be replaced
+    watch : called after each chunk of steps with the progress
+    since : the moment (`time.time()`) from which the startup counts; default: now
+
+    Raises
+    ------
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory
+        before any work is done
+    Diverged
+        when a potential is no longer finite; the output holds everything up to then
+    Interrupted
+        on SIGINT and SIGTERM (in the main thread); the output holds everything up to then
+    """
+    started = time.time() if since is None else since
+    loaded = config
+    if not isinstance(loaded, Loaded):
+        settings = {"seed": seed, "duration": duration, "precision": precision}
+        given = {key: value for key, value in settings.items() if value is not None}
+        loaded = load(Path(os.fspath(config)), overrides, run=given)  # type: ignore[arg-type]
+    model = loaded.model
+    check_output(output, [trace.variable for trace in model.traces], overwrite)
+
+    from hhsim import jit, memory
+    from hhsim.simulation import Simulation
+
+    threads = threads or jit.available_processors()
+    memory.require(model, threads)
+    clock = _Clock(started)
+    clock.lap("startup")
+    simulation = Simulation(model, threads)
+    clock.lap("build")
+    simulation.compile()
+    clock.lap("compile")
+
+    with _signals() as pending, _recorder(loaded, Path(output), threads, overwrite) as recorder:
+        clock.lap("write")
+        try:
+            _loop(simulation, recorder, clock, pending, watch)
+            error = None
+        except HhsimError as stopped:
+            error = stopped
+        summary = _summary(loaded, simulation, recorder, clock, str(output), error is None)
+        t_ms = simulation.step * model.run.dt
+        recorder.close(error is None, t_ms, summary.wall_s, summary.to_json())
+    if error is not None:
+        raise error
+    return summary
+
+
+def _loop(
+    simulation: Simulation,
+    recorder: Recorder,
+    clock: _Clock,
+    pending: list[int],
+    watch: Watcher | None,
+) -> None:
+    """Advance, record, flush and look at signals, until the end of the run."""
+    settings = simulation.model.run
+    begin = flushed = time.perf_counter()
+    most_steps = 100
+    while simulation.step < settings.steps:
+        chunk_begin = time.perf_counter()
+        chunk = simulation.advance(most_steps)
+        clock.lap("simulate")
+        for population, (steps, nodes) in chunk.spikes.items():
+            if population in simulation.model.record_spikes:
+                recorder.append_spikes(population, steps, nodes)
+        for i, frames in enumerate(chunk.frames):
+            recorder.append_frames(i, frames)
+        now = time.perf_counter()
+        if now - flushed > FLUSH_SECONDS:
+            recorder.flush(simulation.step * settings.dt)
+            flushed = now
+        clock.lap("write")
+        most_steps = _next_steps(chunk, now - chunk_begin)
+        if watch is not None:
+            watch(_progress(simulation, chunk, now - begin))
+            clock.lap("write")
+        if chunk.diverged is not None:
+            raise chunk.diverged
+        if pending:
+            raise Interrupted(pending[0], simulation.step * settings.dt)
+
+
+def _next_steps(chunk: Chunk, seconds: float) -> int:
+    """Steps that take about CHUNK_SECONDS, judged from the last chunk, at most four times as many."""
+    return max(1, min(4 * chunk.steps, int(chunk.steps * CHUNK_SECONDS / max(seconds, 1e-9))))
+
+
+def _progress(simulation: Simulation, chunk: Chunk, wall_s: float) -> Progress:
+    dt = simulation.model.run.dt
+    seconds = max(chunk.steps, 1) * dt / 1000
+    rates = {
+        name: len(steps) / simulation.model.populations[name].size / seconds
+        for name, (steps, _) in chunk.spikes.items()
+    }
+    return Progress(simulation.step * dt, simulation.model.run.steps * dt, wall_s, rates)
+
+
+def _recorder(loaded: Loaded, output: Path, threads: int, overwrite: bool) -> Recorder:
+    model = loaded.model
+    return Recorder(
+        output,
+        populations={name: model.populations[name].size for name in model.record_spikes},
+        traces=[
+            TraceColumns(
+                trace.population, trace.variable, range(*trace.nodes), trace.every, unit_of(trace.variable)
+            )
+            for trace in model.traces
+        ],
+        dt=model.run.dt,
+        duration=model.run.steps * model.run.dt,
+        resolved_config=loaded.resolved,
+        facts=_facts(loaded, threads),
+        overwrite=overwrite,
+    )
+
+
+def unit_of(variable: str) -> str:
+    """The unit in which a state is recorded; gates are shares of 1."""
+    if variable == "v":
+        return "mV"
+    return "nS" if variable.startswith("g.") else "1"
+
+
+def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
+    from importlib.metadata import version
+
+    run = loaded.model.run
+    facts: dict[str, str | int | float] = {
+        "title": loaded.model.title,
+        "source": loaded.source,
+        "seed": run.seed,
+        "threads": threads,
+        "method": run.method,
+        "precision": run.precision,
+        "device": "cpu",
+        "machine.node": platform.node(),
+        "machine.system": platform.platform(),
+        "machine.processor": _processor(),
+        "versions.hhsim": __version__,
+        "versions.python": platform.python_version(),
+    }
+    return facts | {f"versions.{name}": version(name) for name in ("numba", "llvmlite", "numpy", "h5py")}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _summary(
+    loaded: Loaded, simulation: Simulation, recorder: Recorder, clock: _Clock, output: str, complete: bool
+) -> Summary:
+    from hhsim import memory
+
+    model = loaded.model
+    recorder.flush(simulation.step * model.run.dt)
+    checksums = recorder.sha256()
+    clock.lap("write")
+    seconds = simulation.step * model.run.dt / 1000
+    neurons = sum(population.size for population in model.populations.values())
+    simulated = clock.laps["simulate"]
+    return Summary(
+        config=loaded.source,
+        output=output,
+        seed=model.run.seed,
+        threads=simulation.threads,
+        device="cpu",
+        precision=model.run.precision,
+        method=model.run.method,
+        neurons=neurons,
+        synapses=simulation.connections.synapses,
+        steps=simulation.step,
+        biological_s=seconds,
+        wall_s=clock.total(),
+        realtime_factor=simulated / seconds if seconds else 0.0,
+        ns_per_neuron_step=simulated / (simulation.step * neurons) * 1e9 if simulation.step else 0.0,
+        peak_rss_bytes=memory.peak_bytes(),
+        spikes=dict(simulation.spike_counts),
+        rate_hz={
+            name: simulation.spike_counts[name] / population.size / seconds if seconds else 0.0
+            for name, population in model.populations.items()
+        },
+        suppressed_crossings=simulation.suppressed_crossings,
+        spikes_sha256=checksums,
+        complete=complete,
+        version=__version__,
+    )
+
+
+class _Clock:
+    """Wall time by phase: each lap goes to the phase that has just ended."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._last = started
+        self.laps = dict.fromkeys(("startup", "build", "compile", "simulate", "write"), 0.0)
+
+    def lap(self, phase: str) -> None:
+        now = time.time()
+        self.laps[phase] += now - self._last
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        return {name: round(value, 6) for name, value in self.laps.items()} | {
+            "total": round(time.time() - self._started, 6)
+        }
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """While it lasts, SIGINT and SIGTERM are only noted; a second one acts as it would have without us."""
+    pending: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pending
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pending.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield pending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
