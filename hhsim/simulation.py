@@ -124,12 +124,13 @@ class Simulation:
         self._advance(0)
 
     def _advance(self, steps: int) -> int:
+        module = self._module
+        advance = module.advance_together if self._together else module.advance_apart
         return int(
-            self._module.advance(
+            advance(
                 steps,
                 self.step,
                 self._shift,
-                self._together,
                 self.cells,
                 self.work,
                 self.connections,

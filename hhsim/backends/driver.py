@@ -40,34 +40,38 @@ def advance_part(  # type: ignore[no-untyped-def]
         collect(part, block, k, now, plan.history + now, cells, work, log)
 
 
-def advance(  # type: ignore[no-untyped-def]
-    steps, first_step, shift, together, cells, work, connections, arrivals, trains, currents, samples, log, plan
+def advance_together(  # type: ignore[no-untyped-def]
+    steps, first_step, shift, cells, work, connections, arrivals, trains, currents, samples, log, plan
 ):
+    # One parallel region for all steps, with a barrier of our own between epochs.
     parts = plan.cuts.size - 1
     done = np.zeros(parts, np.int64)
-    if together:  # one parallel region for all steps, with a barrier of our own between epochs
-        for part in prange(parts):
-            begin(part, cells, plan, shift)
-            for now in range(steps):
-                k = first_step + now
-                advance_part(
-                    part, k, first_step, cells, work, connections, arrivals, trains, currents, samples, log, plan
-                )
-                done[part] = now + 1
-                if (k + 1) % plan.epoch == 0:
-                    wait(plan, parts)
-                    if settle(plan, log, plan.history + now, k):
-                        break
-    else:  # a region for each step: slower, but right even if the parts run one after another
-        for part in prange(parts):
-            begin(part, cells, plan, shift)
+    for each in prange(parts):
+        part = np.int64(each)
+        begin(part, cells, plan, shift)
         for now in range(steps):
             k = first_step + now
-            for part in prange(parts):
-                advance_part(
-                    part, k, first_step, cells, work, connections, arrivals, trains, currents, samples, log, plan
-                )
-            done[0] = now + 1
-            if (k + 1) % plan.epoch == 0 and settle(plan, log, plan.history + now, k):
-                break
+            advance_part(part, k, first_step, cells, work, connections, arrivals, trains, currents, samples, log, plan)
+            done[part] = now + 1
+            if (k + 1) % plan.epoch == 0:
+                wait(plan, parts)
+                if settle(plan, log, plan.history + now, k):
+                    break
     return done[0]
+
+
+def advance_apart(  # type: ignore[no-untyped-def]
+    steps, first_step, shift, cells, work, connections, arrivals, trains, currents, samples, log, plan
+):
+    # A region for each step: slower, but right even if the parts run one after another.
+    parts = plan.cuts.size - 1
+    for each in prange(parts):
+        begin(np.int64(each), cells, plan, shift)
+    for now in range(steps):
+        k = first_step + now
+        for each in prange(parts):
+            part = np.int64(each)
+            advance_part(part, k, first_step, cells, work, connections, arrivals, trains, currents, samples, log, plan)
+        if (k + 1) % plan.epoch == 0 and settle(plan, log, plan.history + now, k):
+            return now + 1
+    return steps

@@ -39,8 +39,8 @@ index = np.uint64
 def render(structures: Sequence[Structure]) -> str:
     """The text of the module that runs cells of these structures on the processor.
 
-    Its `advance` is the driver of `hhsim.backends.driver`, which calls `step`, which picks the step of the
-    structure with the number `kind`.
+    The loops over steps and blocks are those of `hhsim.backends.driver`; they call `step`, which picks the
+    step of the structure with the number `kind`.
     """
     precision = structures[0].precision
     linker = Linker(precision)
@@ -53,7 +53,8 @@ def render(structures: Sequence[Structure]) -> str:
             *steps,
             _choice(len(steps)),
             f"@kernel\n{_source(driver.advance_part)}",
-            f"@kernel_parallel\n{_source(driver.advance)}",
+            f"@kernel_parallel\n{_source(driver.advance_together)}",
+            f"@kernel_parallel\n{_source(driver.advance_apart)}",
         ]
     )
 
