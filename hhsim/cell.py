@@ -38,26 +38,30 @@ class Structure:
 
         `clock` is the step, counted from the start of the chunk, from which the next spike is possible.
         """
-        names = (*self.states, "current", "clock", *self.varying)
+        names = (*self.states, "current", "clock", *self._kernel_parameters(True))
         return {name: row for row, name in enumerate(names)}
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The parameters that are one number for the whole population, in the order of its vector."""
-        fixed = ("dt", "threshold", "refractory")
-        return (*fixed, *(name for name in self.all_parameters if name not in self.varying))
+        return ("dt", "threshold", *self._kernel_parameters(False))
 
-    @property
-    def all_parameters(self) -> Iterator[str]:
-        yield "capacitance"
-        for key, definition in (*self.channels, *self.receptors):
-            for parameter in definition.parameters:
-                yield f"{key}.{parameter}"
+    def _kernel_parameters(self, varying: bool) -> Iterator[str]:
+        """What a step reads beside the states: `<receptor>.decay` in place of what it is computed from."""
+        for name in ("capacitance", *(f"{key}.{name}" for key, c in self.channels for name in c.parameters)):
+            if (name in self.varying) == varying:
+                yield name
+        for key, receptor in self.receptors:
+            if (f"{key}.e_rev" in self.varying) == varying:
+                yield f"{key}.e_rev"
+            if any(f"{key}.{name}" in self.varying for name in decay_parameters(receptor)) == varying:
+                yield f"{key}.decay"
 
-    @property
-    def scratch_rows(self) -> int:
-        """Rows of working memory that a step needs: the old v, and α and α + β of each gate."""
-        return 1 + 2 * sum(len(channel.gates) for _, channel in self.channels)
+
+def decay_parameters(receptor: Receptor) -> tuple[str, ...]:
+    """The parameters that the decay of a receptor depends on."""
+    code = receptor.decay.__code__
+    return code.co_varnames[1 : code.co_argcount]
 
 
 def values_of(cell: CellType) -> dict[str, Value]:

@@ -9,20 +9,28 @@ STARTED = time.time()
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
+import traceback  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import click  # noqa: E402
 
 from hhsim import __version__  # noqa: E402
-from hhsim.errors import ConfigRefused, FileFailed, HhsimError, NotEnoughMemory, OutputExists  # noqa: E402
+from hhsim.errors import (  # noqa: E402
+    ConfigRefused,
+    Diverged,
+    HhsimError,
+    Interrupted,
+    NoSuchDevice,
+    NotEnoughMemory,
+    OutputExists,
+)
+from hhsim.stopping import Stopped, noted, stoppable  # noqa: E402
 
 if TYPE_CHECKING:
     from hhsim.config import Loaded
-    from hhsim.running import Summary
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HHSIM", "max_content_width": 100}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -35,63 +43,81 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 config_options = _options(
-    click.argument("config", type=click.Path(dir_okay=False)),
+    click.argument("config", type=click.Path()),
     click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
-        help='Replace a key of the config, such as projection.0.weight="7 nS". Can be repeated.',
+        help='Replace a value of the config, as in projection.0.weight="7 nS". Can be repeated.',
     ),
-    click.option("--seed", type=click.IntRange(min=0), help="Replace the config's seed."),
-    click.option("--duration", metavar="TIME", help='Replace the config\'s duration, such as "500 ms".'),
     click.option(
-        "--precision", type=click.Choice(["float64", "float32"]), help="Replace the config's precision."
+        "--seed",
+        type=click.IntRange(min=0),
+        metavar="NUMBER",
+        envvar="HHSIM_SEED",
+        show_envvar=True,
+        help="Replace the config's seed.",
+    ),
+    click.option("--duration", metavar="TIME", help='Replace the config\'s duration, as in "500 ms".'),
+    click.option(
+        "--precision",
+        type=click.Choice(["float64", "float32"]),
+        envvar="HHSIM_PRECISION",
+        show_envvar=True,
+        help="Replace the config's precision.",
     ),
     click.option(
         "--channels",
         multiple=True,
-        type=click.Path(exists=True, dir_okay=False),
+        type=click.Path(),
         metavar="FILE.py",
         help="Python file that declares channels or receptors of your own. It is executed. Can be repeated.",
     ),
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="hhsim")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Simulate networks of Hodgkin-Huxley point neurons.
 
     \b
-    hhsim run configs/coba.toml       simulate; spikes and traces go to out.h5
-    hhsim validate configs/coba.toml  show what a config amounts to, without running it
+    hhsim run configs/coba.toml        simulate; spikes and traces go to out.h5
+    hhsim validate configs/coba.toml   show what a config describes, without running it
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
-@cli.command()
+@cli.command(short_help="Simulate CONFIG; spikes and traces go to an HDF5 file.")
 @config_options
 @click.option("-o", "--output", default="out.h5", show_default=True, type=click.Path(), help="File to write.")
 @click.option(
-    "--threads", type=click.IntRange(min=1, max=256), help="Threads. [default: the processors there are]"
+    "--threads",
+    type=click.IntRange(1, 256),
+    metavar="NUMBER",
+    envvar=["HHSIM_THREADS", "NUMBA_NUM_THREADS"],
+    help="Threads.  [env var: HHSIM_THREADS; default: the processors that there are]",
 )
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."
+)
+@click.option("--force", is_flag=True, help="Replace an output that exists.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress and no notes.")
 def run(
-    config: str,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    duration: str | None,
-    precision: str | None,
-    channels: tuple[str, ...],
     output: str,
     threads: int | None,
+    device: str,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **settings: Any,
 ) -> None:
-    """Simulate CONFIG and write spikes and traces to an HDF5 file (SONATA).
+    """Simulate CONFIG and write its spikes and traces to an HDF5 file (SONATA).
 
     The same config and seed give the same spikes, bit for bit, with any number of threads.
 
@@ -99,43 +125,49 @@ def run(
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"
     """
     from hhsim.recording.files import check_output
-    from hhsim.report import show_summary, show_warnings, watching
+    from hhsim.report import show_notes, show_summary, watching
 
-    loaded = _load(config, overrides, seed, duration, precision, channels)
+    if device != "cpu":
+        raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
+    loaded = _load(**settings)
     check_output(output, [trace.variable for trace in loaded.model.traces], force)
     if not quiet:
-        show_warnings(loaded.model)
+        show_notes(loaded.model)
+    os.environ.pop("NUMBA_NUM_THREADS", None)  # an upper bound where it stands when Numba is imported
     from hhsim.running import run as simulate
 
-    with watching(loaded.model, quiet) as watch:
+    with watching(quiet) as watch:
         summary = simulate(
             loaded, output=output, threads=threads, overwrite=force, watch=watch, since=_process_start()
         )
-    _print(summary, as_json, show_summary)
+    with noted():  # a signal that comes when all is done changes nothing
+        if as_json:
+            click.echo(summary.to_json())
+        else:
+            show_summary(summary)
 
 
-@cli.command()
+@cli.command(short_help="Check CONFIG and show what it describes.")
 @config_options
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@json_option
 def validate(as_json: bool, **settings: Any) -> None:
     """Check CONFIG and show the network that it describes, without running it."""
     from hhsim.advice import warnings
     from hhsim.config import describe
+    from hhsim.report import show_description
 
     loaded = _load(**settings)
     description = describe(loaded.model) | {"warnings": list(warnings(loaded.model))}
     if as_json:
         click.echo(json.dumps(description, indent=2))
     else:
-        from hhsim.report import show_description
-
         show_description(loaded.source, description)
 
 
-@cli.command()
+@cli.command(short_help="Print the code that CONFIG's cells are compiled from.")
 @config_options
 def kernel(**settings: Any) -> None:
-    """Print the code that CONFIG's cells are compiled from."""
+    """Print the Python code that is made from CONFIG's channels and compiled."""
     loaded = _load(**settings)
     from hhsim.cell import structure_of
     from hhsim.rendering import render
@@ -145,19 +177,21 @@ def kernel(**settings: Any) -> None:
     click.echo(render(list(dict.fromkeys(used))))
 
 
-@cli.command()
+@cli.command(short_help="Write CONFIG's network and initial state as SONATA files.")
 @config_options
-@click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write; made if need be.")
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option(
+    "-o", "--output", required=True, metavar="FOLDER", type=click.Path(), help="Made if it is not there."
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 def export(output: str, force: bool, **settings: Any) -> None:
     """Write CONFIG's network and its initial state as SONATA files.
 
-    The folder gets nodes.h5, edges.h5 and a config.toml that reads them back to the same run.
+    FOLDER gets nodes.h5, edges.h5 and a config.toml that runs them: the spikes are the same.
     """
     loaded = _load(**settings)
-    from hhsim.network.export import export as write
+    from hhsim.exporting import export as write
 
-    for path in write(loaded.model, output, overwrite=force):
+    for path in write(loaded, output, overwrite=force):
         click.echo(path)
 
 
@@ -179,15 +213,8 @@ def _load(
     return load(config, overrides, run=given)
 
 
-def _print(summary: Summary, as_json: bool, show: Callable[[Summary], None]) -> None:
-    if as_json:
-        click.echo(summary.to_json())
-    else:
-        show(summary)
-
-
 def _process_start() -> float:
-    """When this process began: the interpreter's own start counts as waiting, too."""
+    """When this process began (`time.time()`): the start of the interpreter is waiting, too."""
     try:
         with open("/proc/self/stat") as file:
             ticks = int(file.read().rsplit(")", 1)[1].split()[19])
@@ -199,40 +226,48 @@ def _process_start() -> float:
     return min(max(began, STARTED - 60), STARTED)
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Turn errors into messages on stderr and exit codes: here and nowhere else."""
-    try:
-        yield
-    except HhsimError as error:
-        click.echo(_words(error), err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("interrupted before the first step; nothing was written", err=True)
-        sys.exit(130)
-    except MemoryError:
-        click.echo("hhsim: this machine has not enough memory for the network", err=True)
-        sys.exit(NotEnoughMemory.exit_code)
-    except BrokenPipeError:
-        sys.exit(1)
-
-
 def _words(error: HhsimError) -> str:
+    """What a person needs to know of an error."""
     if isinstance(error, ConfigRefused):
         count = len(error.problems)
-        return f"{error}\n{count} mistake{'s' if count > 1 else ''} found; nothing was run"
+        return f"{error}\nhhsim: {count} mistake{'s' if count > 1 else ''} in the config; nothing was run"
     if isinstance(error, OutputExists):
-        return f"hhsim: {error}; give another name with -o, or --force to replace it"
-    if isinstance(error, FileFailed):
-        return f"hhsim: {error}"
+        return f"hhsim: {error}; choose another name with -o, or replace it with --force"
+    if isinstance(error, Interrupted):
+        return f"hhsim: interrupted at t = {error.t_ms:g} ms; the output holds everything up to then"
+    if isinstance(error, Diverged):
+        return f"hhsim: {error}; the output holds everything up to then"
     return f"hhsim: {error}"
 
 
-def main() -> None:
-    """The entry point of the command `hhsim`."""
-    with _in_words():
-        cli(standalone_mode=True)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `hhsim`: runs it and returns its exit code.
+
+    All errors become words on stderr here, and nowhere else.
+    """
+    try:
+        with stoppable():
+            cli.main(arguments, prog_name="hhsim", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except HhsimError as error:
+        click.echo(_words(error), err=True)
+        return error.exit_code
+    except Stopped as stopped:
+        click.echo("hhsim: interrupted before anything was written", err=True)
+        return stopped.exit_code
+    except MemoryError:
+        click.echo("hhsim: this machine has not enough memory for the network", err=True)
+        return NotEnoughMemory.exit_code
+    except Exception:
+        traceback.print_exc()
+        click.echo("hhsim: this is a mistake in hhsim, not in your config; please report it", err=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,34 +4,76 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from hhsim.cell import structure_of
-from hhsim.errors import NotEnoughMemory
+from hhsim.errors import HhsimError, NotEnoughMemory
 from hhsim.model import Model
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
 
+MOST_LANES = 2**31 - 1  # spikes on their way are kept as int32 lanes
 OVERHEAD = 300 << 20  # interpreter, libraries, compiled code and buffers of constant size
 
 
+class TooManyCells(HhsimError):
+    """The network has more cells than this program can number."""
+
+    exit_code = 6
+
+    def __init__(self, cells: int) -> None:
+        super().__init__(cells)
+        self.cells = cells
+
+    def __str__(self) -> str:
+        return f"the network has {self.cells:,} cells, and no more than {MOST_LANES:,} fit into one process"
+
+
 def available_bytes() -> int:
-    """Memory that this process may still take: what the machine has free, or the limit of its group."""
+    """Memory that this process may still take: what the machine has free, or less where its group has a limit."""
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for line in _read("/proc/meminfo").splitlines():
+    for line in _read(Path("/proc/meminfo")).splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
-    if limit.isdigit() and used.isdigit():
-        available = min(available, int(limit) - int(used))
-    return available
+    return min([available, *_left_to_groups()])
 
 
-def _read(path: str) -> str:
+def _left_to_groups() -> Iterator[int]:
+    """What each control group around this process that has a limit (of a container, of a job) leaves to it."""
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, limit, usage = Path("/sys/fs/cgroup"), "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root, limit, usage = (
+                Path("/sys/fs/cgroup/memory"),
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+            )
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            most, used = _read(folder / limit).strip(), _read(folder / usage).strip()
+            if most.isdigit() and used.isdigit():
+                yield int(most) - int(used) + _reclaimable(folder)
+            if folder == root:
+                break
+
+
+def _reclaimable(group: Path) -> int:
+    """Bytes of files in the cache, which count as used but give way."""
+    fields = (line.split() for line in _read(group / "memory.stat").splitlines())
+    values = {field[0]: int(field[1]) for field in fields if len(field) == 2}
+    return values.get("total_inactive_file", values.get("inactive_file", 0))
+
+
+def _read(path: Path) -> str:
     try:
-        return Path(path).read_text()
+        return path.read_text()
     except OSError:
         return ""
 
@@ -56,11 +98,18 @@ def require(model: Model, threads: int) -> None:
     Raises
     ------
     NotEnoughMemory
-        when the estimate is above what is free.
+        when the estimate is above what is free
+    TooManyCells
+        when there are more than the numbers of cells, held in 32 bits, can tell apart
+    FileFailed
+        when a file of edges cannot be read
     """
+    cells = sum(population.size for population in model.populations.values())
+    if lay_out(model).lanes > MOST_LANES:
+        raise TooManyCells(cells)
     needed, available = needed_bytes(model, threads), available_bytes()
     if needed > available:
-        raise NotEnoughMemory(needed, available, f"this network ({lay_out(model).lanes:,} cells)")
+        raise NotEnoughMemory(needed, available, f"this network of {cells:,} cells")
 
 
 def peak_bytes() -> int:

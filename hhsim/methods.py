@@ -16,14 +16,11 @@ from typing import Any
 METHODS = ("exponential_euler", "staggered")
 
 
-def next_gate(x: Any, alpha: Any, total: Any, dt: Any, share: Any) -> Any:
-    """A gate after dt of dx/dt = α − (α + β) x; `total` is α + β in 1/ms and z = dt · total."""
-    return x + dt * share * (alpha - total * x)
+def next_gate(x: Any, rise: Any, z: Any, share: Any) -> Any:
+    """A gate after dt of dx/dt = α (1 − x) − β x, with rise = dt α and z = dt (α + β)."""
+    return x + share * (rise - z * x)
 
 
-def next_potential(v: Any, current: Any, capacitance: Any, dt: Any, share: Any) -> Any:
-    """V after dt of C dV/dt = G (V∞ − V), in mV.
-
-    `current` is the whole current at V, in pA; z = dt · G / C with the whole conductance G, in nS.
-    """
-    return v + dt * share * (current / capacitance)
+def next_potential(v: Any, current: Any, step: Any, share: Any) -> Any:
+    """V after dt of C dV/dt = I − G (V − v), in mV: the current I at v in pA, step = dt / C, z = step · G."""
+    return v + share * (step * current)

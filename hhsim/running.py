@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hhsim import __version__
 from hhsim.config import Loaded, load
-from hhsim.errors import HhsimError, Interrupted
+from hhsim.errors import Diverged, HhsimError, Interrupted
 from hhsim.recording import Recorder, TraceColumns, check_output
+from hhsim.stopping import noted
 
 if TYPE_CHECKING:
     from hhsim.simulation import Chunk, Simulation
 
 FLUSH_SECONDS = 2.0  # what a kill can cost, in wall time
 CHUNK_SECONDS = 0.2  # how long a signal may wait
+FIRST_STEPS = 10  # of the first chunk, before it is known how long a step takes
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,11 @@ class Summary:
 class Progress:
     """How far a run has come."""
 
+    phase: Literal["build", "compile", "simulate"]
     t_ms: float
     duration_ms: float
-    wall_s: float  # since the first step
-    rate_hz: Mapping[str, float]  # of each population over the last chunks
+    wall_s: float = 0.0  # since the first step
+    rate_hz: Mapping[str, float] = field(default_factory=dict)  # of each population over the last chunk
 
 
 Watcher = Callable[[Progress], None]
@@ -105,12 +104,15 @@ def run(
     Interrupted
         on SIGINT and SIGTERM (in the main thread); the output holds everything up to then
     """
-    started = time.time() if since is None else since
-    loaded = config
-    if not isinstance(loaded, Loaded):
-        settings = {"seed": seed, "duration": duration, "precision": precision}
-        given = {key: value for key, value in settings.items() if value is not None}
+    clock = _Clock(time.time() if since is None else since)
+    settings = {"seed": seed, "duration": duration, "precision": precision}
+    given = {key: value for key, value in settings.items() if value is not None}
+    if not isinstance(config, Loaded):
         loaded = load(Path(os.fspath(config)), overrides, run=given)  # type: ignore[arg-type]
+    elif given or overrides:
+        raise TypeError(f"{', '.join([*given, *['overrides'] * bool(overrides)])}: the config is loaded already")
+    else:
+        loaded = config
     model = loaded.model
     check_output(output, [trace.variable for trace in model.traces], overwrite)
 
@@ -119,39 +121,42 @@ def run(
 
     threads = threads or jit.available_processors()
     memory.require(model, threads)
-    clock = _Clock(started)
     clock.lap("startup")
+    tell = watch or (lambda progress: None)
+    duration_ms = model.run.steps * model.run.dt
+    tell(Progress("build", 0.0, duration_ms))
     simulation = Simulation(model, threads)
     clock.lap("build")
+    tell(Progress("compile", 0.0, duration_ms))
     simulation.compile()
     clock.lap("compile")
 
-    with _signals() as pending, _recorder(loaded, Path(output), threads, overwrite) as recorder:
+    with noted() as pending, _recorder(loaded, Path(output), threads, overwrite) as recorder:
         clock.lap("write")
+        stopped: HhsimError | None = None
         try:
-            _loop(simulation, recorder, clock, pending, watch)
-            error = None
-        except HhsimError as stopped:
-            error = stopped
-        summary = _summary(loaded, simulation, recorder, clock, str(output), error is None)
-        t_ms = simulation.step * model.run.dt
-        recorder.close(error is None, t_ms, summary.wall_s, summary.to_json())
-    if error is not None:
-        raise error
-    return summary
+            _loop(simulation, recorder, clock, pending, tell)
+        except (Diverged, Interrupted) as error:
+            stopped = error
+        summary = _summary(loaded, simulation, recorder, clock, str(output), stopped is None)
+        recorder.close(summary.complete, simulation.step * model.run.dt, summary.wall_s, summary.to_json())
+    if stopped is not None:
+        raise stopped
+    clock.lap("write")
+    return replace(summary, wall_s=clock.seconds())
 
 
 def _loop(
     simulation: Simulation,
     recorder: Recorder,
     clock: _Clock,
-    pending: list[int],
-    watch: Watcher | None,
+    pending: Sequence[int],
+    tell: Watcher,
 ) -> None:
     """Advance, record, flush and look at signals, until the end of the run."""
     settings = simulation.model.run
     begin = flushed = time.perf_counter()
-    most_steps = 100
+    most_steps = FIRST_STEPS
     while simulation.step < settings.steps:
         chunk_begin = time.perf_counter()
         chunk = simulation.advance(most_steps)
@@ -167,12 +172,11 @@ def _loop(
             flushed = now
         clock.lap("write")
         most_steps = _next_steps(chunk, now - chunk_begin)
-        if watch is not None:
-            watch(_progress(simulation, chunk, now - begin))
-            clock.lap("write")
+        tell(_progress(simulation, chunk, now - begin))
+        clock.lap("write")
         if chunk.diverged is not None:
             raise chunk.diverged
-        if pending:
+        if pending and simulation.step < settings.steps:
             raise Interrupted(pending[0], simulation.step * settings.dt)
 
 
@@ -188,7 +192,7 @@ def _progress(simulation: Simulation, chunk: Chunk, wall_s: float) -> Progress:
         name: len(steps) / simulation.model.populations[name].size / seconds
         for name, (steps, _) in chunk.spikes.items()
     }
-    return Progress(simulation.step * dt, simulation.model.run.steps * dt, wall_s, rates)
+    return Progress("simulate", simulation.step * dt, simulation.model.run.steps * dt, wall_s, rates)
 
 
 def _recorder(loaded: Loaded, output: Path, threads: int, overwrite: bool) -> Recorder:
@@ -271,7 +275,7 @@ def _summary(
         synapses=simulation.connections.synapses,
         steps=simulation.step,
         biological_s=seconds,
-        wall_s=clock.total(),
+        wall_s=clock.seconds(),
         realtime_factor=simulated / seconds if seconds else 0.0,
         ns_per_neuron_step=simulated / (simulation.step * neurons) * 1e9 if simulation.step else 0.0,
         peak_rss_bytes=memory.peak_bytes(),
@@ -291,41 +295,16 @@ class _Clock:
     """Wall time by phase: each lap goes to the phase that has just ended."""
 
     def __init__(self, started: float) -> None:
-        self._started = started
-        self._last = started
+        """`started` is a moment of `time.time()`; from now on, a clock that nobody sets is looked at."""
+        self._last = self._started = time.perf_counter() - (time.time() - started)
         self.laps = dict.fromkeys(("startup", "build", "compile", "simulate", "write"), 0.0)
 
     def lap(self, phase: str) -> None:
-        now = time.time()
+        now = time.perf_counter()
         self.laps[phase] += now - self._last
         self._last = now
 
-    def total(self) -> dict[str, float]:
-        return {name: round(value, 6) for name, value in self.laps.items()} | {
-            "total": round(time.time() - self._started, 6)
-        }
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """While it lasts, SIGINT and SIGTERM are only noted; a second one acts as it would have without us."""
-    pending: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield pending
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        pending.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield pending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
+    def seconds(self) -> dict[str, float]:
+        """Each phase so far, and their `total`."""
+        laps = self.laps | {"total": self._last - self._started}
+        return {name: round(value, 6) for name, value in laps.items()}

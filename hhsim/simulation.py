@@ -56,9 +56,9 @@ class Simulation:
         self.layout = lay_out(model)
         real = np.dtype(model.run.precision)
         cuts = self.layout.cuts(threads)
-        self.connections: Connections = connect(model, self.layout, cuts, real)
+        self.connections: Connections = connect(model, self.layout, cuts, real, threads)
         self.cells, self.structures = build_cells(model, self.layout)
-        self.work = build_work(threads, self.structures, real)
+        self.work = build_work(threads)
         self.arrivals = build_arrivals(model, self.layout, self.connections)
         self.trains = build_trains(model, self.layout)
         self.currents = build_currents(model, self.layout)
@@ -67,14 +67,13 @@ class Simulation:
         self._shift = 0
         self._build_log(np.array(cuts, np.int64), min(chunk_steps, REBASE))
         self._build_samples(cuts)
-        self._together = False
 
     def _build_log(self, cuts: npt.NDArray[np.int64], chunk_steps: int) -> None:
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
         epoch = int(delays.min()) + 1 if delays.size else min(chunk_steps, 1000)
         patience = cpu.PATIENCE if self.threads <= jit.available_processors() else 0
-        self.plan = cpu.Plan(cuts, history, epoch, np.zeros(32, np.int64), patience)
+        self.plan = cpu.Plan(cuts, history, epoch, np.zeros(32, np.int64), patience, False)
         self.chunk_steps = max(chunk_steps // epoch, 1) * epoch
         lanes = int(np.diff(cuts).max()) * LANES
         capacity = LOG_SPIKES + lanes * (epoch + 1)
@@ -120,16 +119,30 @@ class Simulation:
         met = np.zeros(2, np.int64)
         if self.threads > 1 and not jit.JIT_DISABLED:
             cpu.threads_meet(self.threads, met)
-        self._together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
-        self._advance(0)
+        together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
+        self.plan = self.plan._replace(together=together)
+        self._run(0, 0, 0)
 
     def _advance(self, steps: int) -> int:
-        module = self._module
-        advance = module.advance_together if self._together else module.advance_apart
+        """Advance by up to `steps` steps; fewer when the log is full or a potential diverges."""
+        first, end = self.step, self.step + steps
+        if self.plan.together:
+            return self._run(first, end, first) - first
+        # Threads may run one after another: a parallel region for each epoch, at whose end all have met.
+        step = first
+        while step < end:
+            epoch_end = min(end, (step // self.plan.epoch + 1) * self.plan.epoch)
+            step = self._run(step, epoch_end, first)
+            if cpu.settle(self.plan, self.log, self.plan.history + step - 1 - first, step - 1):
+                break
+        return step - first
+
+    def _run(self, begin: int, end: int, first: int) -> int:
         return int(
-            advance(
-                steps,
-                self.step,
+            self._module.advance(
+                begin,
+                end,
+                first,
                 self._shift,
                 self.cells,
                 self.work,

@@ -6,14 +6,14 @@ Each group is a named tuple, so that compiled code takes it as one argument.
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim import mathx
-from hhsim.cell import Structure, structure_of, values_of
+from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel, all_channels
 from hhsim.errors import FileFailed
 from hhsim.model import Constant, FromFile, Model, Population, Steady
@@ -42,7 +42,6 @@ class Cells(NamedTuple):
 class Work(NamedTuple):
     """Working memory of each part."""
 
-    scratch: npt.NDArray[Any]  # real (parts, rows · LANES)
     marks: npt.NDArray[np.uint8]  # (parts, LANES), what `step` has to say of each lane
     words: npt.NDArray[np.uint64]  # the same memory, eight lanes at a time
 
@@ -69,10 +68,25 @@ _ARRAY_FUNCTIONS = {
 
 
 def parameter_values(model: Model, population: Population, name: str) -> Floats:
-    """The values of a cell parameter, such as "na.g_max", for every cell of a population."""
+    """The values of a cell parameter, such as "na.g_max", for every cell of a population.
+
+    "<receptor>.decay" is the factor of its conductance for a step, or for half a step where the method is
+    `staggered`, which lets conductances decay in two halves.
+    """
+    key, _, what = name.partition(".")
+    receptor = dict(structure_of(model, model.cells[population.cell]).receptors).get(key)
+    if receptor is not None and what == "decay":
+        dt = model.run.dt * (0.5 if model.run.method == "staggered" else 1.0)
+        given = [parameter_values(model, population, f"{key}.{each}") for each in decay_parameters(receptor)]
+        return np.broadcast_to(numeric(receptor.decay)(dt, *given), population.size).astype(float)
     value = values_of(model.cells[population.cell])[name]
     identity = identify(population.name, name)
     return draw_values(model.run.seed, Purpose.PARAMETER, identity, value, 0, population.size)
+
+
+def one_cell(population: Population) -> Population:
+    """The same population with a single cell, for what is the same for all."""
+    return replace(population, size=1)
 
 
 def initial_values(model: Model, population: Population) -> dict[str, Floats]:
@@ -152,14 +166,15 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
         cell = model.cells[population.cell]
         structure = structure_of(model, cell)
         refractory[owner] = round(cell.spike.refractory / model.run.dt)
-        given = {"dt": model.run.dt, "threshold": cell.spike.threshold, "refractory": refractory[owner]}
-        for name, value in values_of(cell).items():
-            if isinstance(value, Constant):
-                given[name] = value.value
-        parameters[owner, : len(structure.parameters)] = [given[name] for name in structure.parameters]
+        given = {"dt": model.run.dt, "threshold": cell.spike.threshold}
+        parameters[owner, : len(structure.parameters)] = [
+            given[name] if name in given else parameter_values(model, one_cell(population), name)[0]
+            for name in structure.parameters
+        ]
         clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows["current"]
         rows = initial_values(model, population)
-        rows |= {name: parameter_values(model, population, name) for name in structure.varying}
+        varying = [name for name in structure.rows if name not in (*structure.states, "current", "clock")]
+        rows |= {name: parameter_values(model, population, name) for name in varying}
         place = layout.places[population.name]
         first, last = int(starts[place.blocks.start]), int(starts[place.blocks.stop - 1])
         view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)
@@ -182,7 +197,6 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
     return cells, structures
 
 
-def build_work(parts: int, structures: Sequence[Structure], real: npt.DTypeLike) -> Work:
-    rows = max(structure.scratch_rows for structure in structures)
+def build_work(parts: int) -> Work:
     words = np.zeros((parts, LANES // 8), np.uint64)
-    return Work(np.zeros((parts, rows * LANES), real), words.view(np.uint8), words)
+    return Work(words.view(np.uint8), words)

@@ -16,7 +16,18 @@ from numba import prange
 from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
 from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WEIGHTED, WINDOW, Currents, Trains, draw_next, enter_window
 from hhsim.inputs import FIRST as TRAIN_FIRST
-from hhsim.jit import atomic_add, atomic_load, compiled, compiled_parallel, kernel, pause, prefetch, yield_processor
+from hhsim.jit import (
+    atomic_add,
+    atomic_load,
+    compiled,
+    compiled_inline,
+    compiled_parallel,
+    inline,
+    kernel,
+    pause,
+    prefetch,
+    yield_processor,
+)
 from hhsim.network.connections import (
     DELAY,
     FIRST_LANE,
@@ -72,11 +83,13 @@ class Plan(NamedTuple):
     epoch: int  # steps between two meetings of the threads
     barrier: npt.NDArray[np.int64]
     patience: int  # looks at the barrier before yielding
+    together: bool  # the threads of all parts run at once, so that they can wait for each other
 
 
 @compiled
-def wait(plan: Plan, parts: int) -> None:
+def wait(plan: Plan) -> None:
     """Wait until all parts are here."""
+    parts = plan.cuts.size - 1
     if parts == 1:
         return
     barrier = plan.barrier
@@ -271,7 +284,7 @@ def prepare(
     deliver(part, k, row, log, connections, arrivals)
 
 
-@kernel
+@inline
 def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
     """Add what arrives at step k to the conductances of a block, and empty its slots."""
     start = cells.starts[block]
@@ -290,18 +303,19 @@ def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
                 arrivals.counts[at + index(i)] = 0
 
 
-@compiled
+@compiled_inline
 def collect(
     part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log
 ) -> None:
     """Write the spikes that `step` marked in a block into the log and set their refractory clocks."""
-    owner = cells.owners[block]
+    words, marks = work.words[part], work.marks[part]
     for word in range(LANES // 8):
-        if work.words[part, word] == 0:
+        if words[word] == 0:
             continue
+        owner = cells.owners[block]
         for i in range(word * 8, word * 8 + 8):
             lane = block * LANES + i
-            if work.marks[part, i] == 0 or lane >= cells.ends[block]:
+            if marks[i] == 0 or lane >= cells.ends[block]:
                 continue
             at = cells.starts[block] + index(i)
             clock = at + index(cells.clock_rows[owner] * LANES)

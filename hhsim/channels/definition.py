@@ -38,12 +38,12 @@ class Channel:
 class Receptor:
     """A synaptic conductance g with the current g · (e_rev − v); a spike that arrives adds its weight to g.
 
-    `step(g, dt, <parameters>)` returns g after one step without arrivals.
+    `decay(dt, <parameters>)` returns the factor by which g shrinks in a time dt without arrivals, in ms.
     """
 
     name: str
     parameters: Mapping[str, Parameter]  # always with e_rev
-    step: Callable[..., Any]
+    decay: Callable[..., Any]
     source: str
     meaning: str
 
@@ -84,14 +84,14 @@ def channel(
 def receptor(
     name: str, *, parameters: Mapping[str, Parameter], source: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare the receptor `name`; decorates the function that advances its conductance by one step."""
+    """Declare the receptor `name`; decorates the function that returns the decay of its conductance."""
 
-    def declare(step: Callable[..., Any]) -> Callable[..., Any]:
+    def declare(decay: Callable[..., Any]) -> Callable[..., Any]:
         _register(
             _receptors,
-            Receptor(name, {"e_rev": E_REV, **parameters}, step, source, (step.__doc__ or "").strip()),
+            Receptor(name, {"e_rev": E_REV, **parameters}, decay, source, (decay.__doc__ or "").strip()),
         )
-        return step
+        return decay
 
     return declare
 

@@ -19,5 +19,5 @@ def k_tm1991(v: Any, v_t: Any) -> Any:
     u = v - v_t
     e = exp(-u / 40)  # exp(-u/5) is its 8th power
     alpha_n = 0.16 * ratio((15 - u) / 5, exp(15 / 5) * e**8)
-    beta_n = 0.5 * (exp(10 / 40) * e)
+    beta_n = 0.5 * exp(10 / 40) * e
     return alpha_n, beta_n

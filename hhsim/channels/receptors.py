@@ -13,6 +13,6 @@ from hhsim.mathx import exp
     parameters={"tau": Parameter("ms", "time constant of the decay")},
     source="Brette et al. 2007, J. Comput. Neurosci. 23:349-398, appendix 2, benchmark 3",
 )
-def exponential(g: Any, dt: Any, tau: Any) -> Any:
+def exponential(dt: Any, tau: Any) -> Any:
     """Conductance that jumps at each spike and decays exponentially: dg/dt = −g / τ."""
-    return g * exp(-dt / tau)
+    return exp(-dt / tau)

@@ -27,7 +27,7 @@ import numpy as np
 from numba import prange
 
 from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
-from hhsim.jit import inline, kernel, kernel_parallel, local, scale
+from hhsim.jit import borrow, inline, kernel, kernel_parallel, local, scale
 
 real = np.{precision}
 mask = np.int{bits}
@@ -53,8 +53,7 @@ def render(structures: Sequence[Structure]) -> str:
             *steps,
             _choice(len(steps)),
             f"@kernel\n{_source(driver.advance_part)}",
-            f"@kernel_parallel\n{_source(driver.advance_together)}",
-            f"@kernel_parallel\n{_source(driver.advance_apart)}",
+            f"@kernel_parallel\n{_source(driver.advance)}",
         ]
     )
 

@@ -16,12 +16,12 @@ from hhsim.rendering.linker import Linker
 
 HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
 
-# rule: (what is a spike, what is a crossing) between v and v_new
-CROSSING = "(v < threshold) & (v_new >= threshold)"
+# rule: what deserves a look between v and v_new: spikes, and crossings within the refractory time
+CROSSING = "((v < threshold) & (v_new >= threshold))"
 RULES = {
-    "level": ("(v_new > threshold)", "(v <= threshold) & (v_new > threshold)"),
-    "crossing": (CROSSING, CROSSING),
-    "peak": ("(v_new >= threshold) & (v_new < v)", CROSSING),
+    "level": "((v_new > threshold) & (free | (v <= threshold)))",
+    "crossing": CROSSING,
+    "peak": f"((v_new >= threshold) & (v_new < v) & free) | ({CROSSING} & ~free)",
 }
 
 
@@ -33,10 +33,9 @@ def render_step(structure: Structure, name: str, linker: Linker) -> str:
     a potential that is not finite. `p` holds `structure.parameters`; `now` is the step within the chunk.
     """
     step = _Step(structure, linker)
-    parts = [step.rates(), step.membrane(), step.gates_and_receptors("dt")]
-    if structure.method == "staggered":
-        half = "dt * real(0.5)"
-        parts = [step.rates(), step.gates_and_receptors(half), step.membrane(), step.receptors_alone(half)]
+    parts = [step.rates(), step.membrane(), step.gates_and_receptors()]
+    if structure.method == "staggered":  # the conductances decay in two halves, around the membrane's step
+        parts = [step.rates(), step.gates_and_receptors(), step.membrane(), step.receptors_alone()]
     lines = [
         "@kernel",
         f"def {name}(state, at, marks, p, now, gate_dt):",
@@ -59,7 +58,7 @@ class _Step:
         self.scratch: dict[str, int] = {"v": 0}
         for key, channel in structure.channels:
             for gate in channel.gates:
-                for what in ("alpha", "total"):
+                for what in ("rise", "z"):
                     self.scratch[f"{what} {key}.{gate}"] = len(self.scratch)
 
     def state(self, name: str) -> str:
@@ -93,47 +92,44 @@ class _Step:
             body = [*self.loads("v", *parameters), f"{results} = {function}({call})"]
             wide = identifier(f"wide_{key}")
             for gate, alpha, beta in zip(channel.gates, alphas, betas, strict=True):
-                body.append(f"{self.work(f'alpha {key}.{gate}')} = {alpha}")
-                body.append(f"{self.work(f'total {key}.{gate}')} = {alpha} + {beta}")
-                body.append(f"{wide} = mask({wide} | mask(gate_dt * ({alpha} + {beta}) > real({self.reach})))")
+                z = f"z_{identifier(gate)}"
+                body.append(f"{self.work(f'rise {key}.{gate}')} = gate_dt * {alpha}")
+                body.append(f"{z} = gate_dt * ({alpha} + {beta})")
+                body.append(f"{self.work(f'z {key}.{gate}')} = {z}")
+                body.append(f"{wide} = mask({wide} | mask({z} > real({self.reach})))")
             lines += [f"    # rates of {key}: {channel.name}", f"    {wide} = mask(0)", *self.loop(*body)]
         return lines
 
-    def gates_and_receptors(self, dt: str) -> list[str]:
-        """New gates, and conductances after a decay by `dt`: one loop, since the chains of several gates
-        fill each other's waiting time."""
+    def gates_and_receptors(self) -> list[str]:
+        """New gates and decayed conductances: one loop, since the chains of several gates fill each other's
+        waiting time."""
         gates = [(key, gate) for key, channel in self.structure.channels for gate in channel.gates]
         if not gates:
-            return self.receptors_alone(dt)
+            return self.receptors_alone()
         wide = " | ".join(identifier(f"wide_{key}") for key, channel in self.structure.channels if channel.gates)
         short = [line for key, gate in gates for line in self._gate(key, gate, self.phi_short)]
         general = [line for key, gate in gates for line in self._gate(key, gate, self.phi)]
         return [
             "    # gates and receptors",
             f"    if ({wide}) == 0:",
-            *self.loop(*short, *self._receptors(dt), depth=2),
+            *self.loop(*short, *self._receptors(), depth=2),
             "    else:  # some rate is beyond the reach of the short form",
-            *self.loop(*general, *self._receptors(dt), depth=2),
+            *self.loop(*general, *self._receptors(), depth=2),
         ]
 
     def _gate(self, key: str, gate: str, phi: str) -> list[str]:
-        total = self.work(f"total {key}.{gate}")
-        step = f"{self.work(f'alpha {key}.{gate}')}, total, gate_dt, {phi}(gate_dt * total)"
         x = self.state(f"{key}.{gate}")
-        return [f"total = {total}", f"{x} = {self.next_gate}({x}, {step})"]
+        step = f"{self.work(f'rise {key}.{gate}')}, z, {phi}(z)"
+        return [f"z = {self.work(f'z {key}.{gate}')}", f"{x} = {self.next_gate}({x}, {step})"]
 
-    def receptors_alone(self, dt: str) -> list[str]:
-        return ["    # receptors", *self.loop(*self._receptors(dt))] if self.structure.receptors else []
+    def receptors_alone(self) -> list[str]:
+        return ["    # receptors", *self.loop(*self._receptors())] if self.structure.receptors else []
 
-    def _receptors(self, dt: str) -> list[str]:
+    def _receptors(self) -> list[str]:
         lines: list[str] = []
-        for key, receptor in self.structure.receptors:
-            function = self.linker.add(receptor.step)
-            arguments = receptor.step.__code__.co_varnames[2 : receptor.step.__code__.co_argcount]
-            parameters = [f"{key}.{argument}" for argument in arguments]
-            g = self.state(f"g.{key}")
-            call = ", ".join([g, dt, *map(identifier, parameters)])
-            lines += [*self.loads(*parameters), f"{g} = {function}({call})"]
+        for key, _ in self.structure.receptors:
+            g, decay = self.state(f"g.{key}"), f"{key}.decay"
+            lines += [*self.loads(decay), f"{g} = {g} * {identifier(decay)}"]
         return lines
 
     def membrane(self) -> list[str]:
@@ -143,8 +139,8 @@ class _Step:
         return [*lines, *self.loop(f"v = {self.work('v')}", *self._membrane(self.phi), depth=2)]
 
     def _membrane(self, phi: str) -> list[str]:
-        body = self.loads("current", "clock", *self.structure.varying)
-        conductances, currents = [], ["current"]
+        body = self.loads("current", "clock", *list(self.structure.rows)[len(self.structure.states) + 2 :])
+        conductances = []
         for key, channel in self.structure.channels:
             g = identifier(f"{key}_g")
             body += self.loads(*(f"{key}.{gate}" for gate in channel.gates))
@@ -153,21 +149,26 @@ class _Step:
         for key, _ in self.structure.receptors:
             body += self.loads(f"g.{key}")
             conductances.append((identifier(f"g.{key}"), identifier(f"{key}.e_rev")))
-        currents += [f"{g} * ({e_rev} - v)" for g, e_rev in conductances]
-        spike, late = RULES[self.structure.rule]
+        total = " + ".join(g for g, _ in conductances) or "real(0)"
+        inward = " + ".join([f"{g} * {e_rev}" for g, e_rev in conductances] + ["current"])
         return [
             *body,
-            f"conductance = {' + '.join(g for g, _ in conductances) or 'real(0)'}",
-            f"net_current = {' + '.join(currents)}",
-            "z = dt * conductance / capacitance",
+            f"conductance = {total}",
+            f"net_current = {inward} - conductance * v",
+            "z = dt / capacitance * conductance",
             f"wide = mask(wide | mask(z > real({self.reach})))" if phi == self.phi_short else "",
-            f"v_new = {self.next_potential}(v, net_current, capacitance, dt, {phi}(z))",
+            f"v_new = {self.next_potential}(v, net_current, dt / capacitance, {phi}(z))",
             f"{self.state('v')} = v_new",
             "free = clock <= now",
-            f"marks[i] = byte((free & {spike}) | (~free & {late}) | ~(abs(v_new) < real({HUGE})))",
+            f"marks[i] = byte({RULES[self.structure.rule]} | ~(abs(v_new) < real({HUGE})))",
         ]
 
 
 def _open(key: str, channel: Channel) -> str:
-    factors = [identifier(f"{key}.{gate}") for gate, power in channel.gates.items() for _ in range(power)]
-    return " * ".join([identifier(f"{key}.g_max"), *factors])
+    """The conductance of a channel: g_max times powers of its gates."""
+    factors = [identifier(f"{key}.g_max")]
+    for gate, power in channel.gates.items():
+        x = identifier(f"{key}.{gate}")
+        squares, rest = divmod(power, 2)
+        factors += [f"({x} * {x})"] * squares + [x] * rest
+    return " * ".join(factors)

@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM: how a command ends that is asked to stop.
+
+Before the first step nothing is worth keeping, and the first signal ends the command (`stoppable`). While a
+run writes its output, the first signal is only noted (`noted`), so that the file can be closed in order.
+The second one ends the process at once, wherever it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """The process was asked to stop. Not an Exception, so that nobody takes it for a failure and goes on."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """While it lasts, the first signal raises Stopped, and a second one ends the process.
+
+    Python's own handlers wait until compiled code returns, which may take seconds while LLVM is at work; a
+    thread that reads of each signal from a pipe does not. Signals that the process was started to ignore, as
+    a shell does for jobs in the background, stay ignored.
+    """
+    before = _handlers()
+    if not before:
+        yield
+        return
+    end, start = os.pipe()
+    os.set_blocking(start, False)
+    previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
+    threading.Thread(target=_end_at_second, args=(end, tuple(before)), daemon=True).start()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(previous)
+        os.close(start)
+
+
+@contextmanager
+def noted() -> Iterator[list[int]]:
+    """While it lasts, the first signal is only noted in the list; after it, all is as it was before."""
+    pending: list[int] = []
+    before = _handlers()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pending.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield pending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _handlers() -> dict[signal.Signals, signal._HANDLER]:
+    """What happens at each signal that is not ignored; nothing outside the main thread, which alone may ask."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    return {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+
+
+def _end_at_second(pipe: int, numbers: tuple[int, ...]) -> None:
+    """Read from `pipe` of every signal that comes, until the other end is closed."""
+    received = 0
+    while byte := os.read(pipe, 1):
+        received += byte[0] in numbers
+        if received == 2:
+            show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+            os.write(2, show_cursor + b"\nhhsim: stopped at once\n")
+            os._exit(128 + byte[0])
+    os.close(pipe)

@@ -1,0 +1,64 @@
+"""One small network for all tests that run something, so that it is compiled once: COBAHH with 200 cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+DURATION_MS = 100.0
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config of the small network: cells, channels and method of coba.toml."""
+    text = (CONFIGS / "coba.toml").read_text()
+    for old, new in (
+        ('duration  = "1 s"', f'duration  = "{DURATION_MS:g} ms"'),
+        ("size = 3200", "size = 160"),
+        ("size = 800", "size = 40"),
+        ("pairwise_bernoulli = 0.02", "pairwise_bernoulli = 0.2"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("small") / "small.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_run(small: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """The summary of a whole run of the small network; its output stays."""
+    import hhsim
+
+    return hhsim.run(small, output=tmp_path_factory.mktemp("run") / "out.h5", threads=2)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """`hhsim ARGUMENTS` in an empty folder, within this process."""
+    from hhsim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("HHSIM_THREADS", "HHSIM_SEED", "HHSIM_PRECISION"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,74 @@
+"""Runs of the package for tests: a model in, spikes and traces out, in any cut and with any chunks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hhsim.errors import Diverged
+from hhsim.model import Model
+from hhsim.simulation import Simulation
+
+# The section [cell.hh] of coba.toml.
+_COBA = (Path(__file__).parents[1] / "configs" / "coba.toml").read_text()
+COBA_CELL = _COBA[_COBA.index("[cell.hh]") : _COBA.index("[population.exc]")]
+
+
+@dataclass
+class Outcome:
+    spikes: dict[str, list[tuple[int, int]]]  # (step, node) of each population
+    frames: list[np.ndarray]  # (frames, nodes) of each trace
+    suppressed: dict[str, int]
+    diverged: Diverged | None
+    simulation: Simulation
+
+    def state(self, population: str, variable: str) -> np.ndarray:
+        """A state of every cell at the end, in the precision of the run."""
+        model, layout = self.simulation.model, self.simulation.layout
+        owner = list(model.populations).index(population)
+        place = layout.places[population]
+        cells = self.simulation.cells
+        structure = self.simulation.structures[cells.kinds[list(cells.owners).index(owner)]]
+        lanes = place.first + np.arange(place.size)
+        starts = cells.starts[lanes // 128].astype(int)
+        return cells.state[starts + structure.rows[variable] * 128 + lanes % 128]
+
+    def sha256(self) -> str:
+        """Of every spike and of the bits of every state."""
+        digest = hashlib.sha256(repr(sorted(self.spikes.items())).encode())
+        for population in self.simulation.model.populations:
+            digest.update(self.state(population, "v").tobytes())
+        for frames in self.frames:
+            digest.update(frames.tobytes())
+        return digest.hexdigest()
+
+
+def run(
+    model: Model,
+    threads: int = 1,
+    chunk_steps: int = 1000,
+    most_steps: tuple[int | None, ...] = (None,),
+    together: bool | None = None,
+) -> Outcome:
+    """Run `model` to its end or its divergence; `most_steps` are taken in turn."""
+    simulation = Simulation(model, threads, chunk_steps)
+    simulation.compile()
+    if together is not None:
+        simulation.plan = simulation.plan._replace(together=together)
+    spikes: dict[str, list[tuple[int, int]]] = {name: [] for name in model.populations}
+    frames: list[list[np.ndarray]] = [[] for _ in model.traces]
+    diverged = None
+    calls = 0
+    while simulation.step < model.run.steps and diverged is None:
+        chunk = simulation.advance(most_steps[calls % len(most_steps)])
+        calls += 1
+        for name, (steps, nodes) in chunk.spikes.items():
+            spikes[name] += zip(steps.tolist(), nodes.tolist(), strict=True)
+        for all_frames, new in zip(frames, chunk.frames, strict=True):
+            all_frames.append(new.copy())
+        diverged = chunk.diverged
+    joined = [np.concatenate(each) for each in frames]
+    return Outcome(spikes, joined, simulation.suppressed_crossings, diverged, simulation)
