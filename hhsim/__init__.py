@@ -13,7 +13,7 @@ __all__ = ["Recording", "Summary", "__version__", "open", "run"]
 
 if TYPE_CHECKING:
     from hhsim.recording import Recording
-    from hhsim.recording import open_recording as open  # noqa: A004  (the name that users know)
+    from hhsim.recording import open_recording as open
     from hhsim.running import Summary, run
 
 _HOMES = {

@@ -16,6 +16,7 @@ from hhsim.cell import structure_of
 from hhsim.model import Constant, Model, PoissonInput
 from hhsim.network.connections import IN_DEGREE_MAX, SLOTS, SPAN_FIRST_LANE, SPAN_LANES, Connections
 from hhsim.network.layout import Layout
+from hhsim.state import aligned
 
 # Columns of `Arrivals.channels`.
 SUMS = 0  # 0: a channel of counts, 1: a channel of sums
@@ -72,8 +73,8 @@ def build_arrivals(model: Model, layout: Layout, connections: Connections) -> Ar
             starts[block + 1] = len(flat)
     most = int(connections.projections[:, IN_DEGREE_MAX].max(initial=0))
     return Arrivals(
-        np.zeros(sizes[0], np.uint16 if most <= MOST_EXACT else np.uint32),
-        np.zeros(sizes[1], real),
+        aligned(sizes[0], np.uint16 if most <= MOST_EXACT else np.uint32),
+        aligned(sizes[1], real),
         channels,
         starts,
         np.array([entry[:2] for entry in flat], np.int64).reshape(-1, 2),

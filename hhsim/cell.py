@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
-from hhsim.model import CellType, Constant, Model, Value
+from hhsim.model import CellType, Constant, Model, StepCurrent, Value
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Structure:
     method: str
     precision: str
     varying: tuple[str, ...]  # parameters that have a value for each cell: "capacitance", "na.g_max"
+    driven: bool  # some of its cells get a step current
 
     @cached_property
     def states(self) -> tuple[str, ...]:
@@ -34,11 +35,12 @@ class Structure:
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
-        """The row of each number in a block: states, outer current, refractory clock, varying parameters.
+        """The row of each number in a block: states, refractory clock, outer current, varying parameters.
 
         `clock` is the step, counted from the start of the chunk, from which the next spike is possible.
         """
-        names = (*self.states, "current", "clock", *self._kernel_parameters(True))
+        current = ("current",) if self.driven else ()
+        names = (*self.states, "clock", *current, *self._kernel_parameters(True))
         return {name: row for row, name in enumerate(names)}
 
     @cached_property
@@ -83,6 +85,7 @@ def structure_of(model: Model, cell: CellType) -> Structure:
         model.run.method,
         model.run.precision,
         varying,
+        any(isinstance(one, StepCurrent) and model.populations[one.target].cell == cell.name for one in model.inputs),
     )
 
 

@@ -28,6 +28,7 @@ from hhsim.errors import (  # noqa: E402
 from hhsim.stopping import Stopped, noted, stoppable  # noqa: E402
 
 if TYPE_CHECKING:
+    from hhsim.cell import Structure
     from hhsim.config import Loaded
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -124,16 +125,18 @@ def run(
     \b
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"
     """
-    from hhsim.recording.files import check_output
     from hhsim.report import show_notes, show_summary, watching
 
     if device != "cpu":
         raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
     loaded = _load(**settings)
+    from hhsim.recording.files import check_output
+
     check_output(output, [trace.variable for trace in loaded.model.traces], force)
     if not quiet:
         show_notes(loaded.model)
-    os.environ.pop("NUMBA_NUM_THREADS", None)  # an upper bound where it stands when Numba is imported
+    if "numba" not in sys.modules:
+        os.environ.pop("NUMBA_NUM_THREADS", None)  # Numba would take it for an upper bound
     from hhsim.running import run as simulate
 
     with watching(quiet) as watch:
@@ -172,9 +175,12 @@ def kernel(**settings: Any) -> None:
     from hhsim.cell import structure_of
     from hhsim.rendering import render
 
-    model = loaded.model
-    used = [structure_of(model, model.cells[population.cell]) for population in model.populations.values()]
-    click.echo(render(list(dict.fromkeys(used))))
+    structures: list[Structure] = []
+    for population in loaded.model.populations.values():
+        structure = structure_of(loaded.model, loaded.model.cells[population.cell])
+        if structure not in structures:
+            structures.append(structure)
+    click.echo(render(structures))
 
 
 @cli.command(short_help="Write CONFIG's network and initial state as SONATA files.")

@@ -226,10 +226,12 @@ else:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             element = context.get_value_type(like)
             width = context.get_constant(types.intp, context.get_abi_sizeof(element))
+            memory = cgutils.alloca_once(builder, element, size=count)
+            memory.align = 64  # a cache line, and the widest vector
             array = context.make_array(array_type)(context, builder)
             populate_array(
                 array,
-                data=cgutils.alloca_once(builder, element, size=count),
+                data=memory,
                 shape=[context.get_constant(types.intp, count)],
                 strides=[width],
                 itemsize=width,

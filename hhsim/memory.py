@@ -33,7 +33,7 @@ class TooManyCells(HhsimError):
 
 
 def available_bytes() -> int:
-    """Memory that this process may still take: what the machine has free, or less where its group has a limit."""
+    """Memory that this process may still take: what is free, or what a group has left."""
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for line in _read(Path("/proc/meminfo")).splitlines():
         if line.startswith("MemAvailable:"):
@@ -42,7 +42,7 @@ def available_bytes() -> int:
 
 
 def _left_to_groups() -> Iterator[int]:
-    """What each control group around this process that has a limit (of a container, of a job) leaves to it."""
+    """What each control group around this process that has a limit (of a container, of a job) has left."""
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":

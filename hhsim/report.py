@@ -194,7 +194,8 @@ def show_description(source: str, description: Mapping[str, Any]) -> None:
         count = projection["synapses"]
         synapses = "the synapses of a file" if count is None else f"about {_count(count)} synapses"
         targets = " and ".join(projection["target"])
-        rows.append(("projection", f"{projection['source']} to {targets}, {projection['receptor']}: {synapses}"))
+        joins = f"{projection['source']} to {targets}, {projection['receptor']}"
+        rows.append(("projection", f"{joins}: {synapses}"))
     if about["inputs"]:
         rows.append(("inputs", str(about["inputs"])))
     rows.append(("records", ", ".join(_recorded(about)) or "nothing"))

@@ -108,9 +108,10 @@ def run(
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
-        loaded = load(Path(os.fspath(config)), overrides, run=given)  # type: ignore[arg-type]
+        loaded = load(Path(os.fspath(config)), overrides, run=given)
     elif given or overrides:
-        raise TypeError(f"{', '.join([*given, *['overrides'] * bool(overrides)])}: the config is loaded already")
+        late = [*given, *(["overrides"] if overrides else [])]
+        raise TypeError(f"{', '.join(late)}: the config is loaded already")
     else:
         loaded = config
     model = loaded.model

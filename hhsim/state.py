@@ -34,7 +34,7 @@ class Cells(NamedTuple):
     ends: npt.NDArray[np.int64]  # (blocks,) one past the last lane that holds a cell
     parameters: npt.NDArray[Any]  # real (populations, most parameters), in the order of Structure.parameters
     clock_rows: npt.NDArray[np.int64]  # (populations,) row of the refractory clock
-    current_rows: npt.NDArray[np.int64]  # (populations,) row of the outer current
+    current_rows: npt.NDArray[np.int64]  # (populations,) row of the outer current, −1 where none is
     refractory: npt.NDArray[np.int64]  # (populations,) steps
     staggered: bool
 
@@ -42,8 +42,22 @@ class Cells(NamedTuple):
 class Work(NamedTuple):
     """Working memory of each part."""
 
-    marks: npt.NDArray[np.uint8]  # (parts, LANES), what `step` has to say of each lane
+    marks: npt.NDArray[np.uint8]  # (parts, LANES and more), 1 for each lane that `collect` has to look at
     words: npt.NDArray[np.uint64]  # the same memory, eight lanes at a time
+
+
+CACHE_LINE = 64  # bytes; also the widest vector
+
+
+def aligned(size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Zeros that begin on a cache line: no vector straddles two lines, and no two parts share one.
+
+    Measured for 4000 cells with 2 threads: a third less time for a step in float32.
+    """
+    wanted = np.dtype(dtype)
+    raw = np.zeros(size * wanted.itemsize + CACHE_LINE, np.uint8)
+    begin = -raw.ctypes.data % CACHE_LINE
+    return raw[begin : begin + size * wanted.itemsize].view(wanted)
 
 
 def numeric(function: Any) -> Any:
@@ -159,7 +173,7 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
             ends[block] = min((block + 1) * LANES, place.first + place.size)
             size += len(structure.rows) * LANES
 
-    state = np.zeros(size, real)
+    state = aligned(size, real)
     parameters = np.zeros((len(model.populations), max(len(s.parameters) for s in structures)), real)
     clock_rows, current_rows, refractory = (np.zeros(len(model.populations), np.int64) for _ in range(3))
     for owner, population in enumerate(model.populations.values()):
@@ -171,7 +185,7 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
             given[name] if name in given else parameter_values(model, one_cell(population), name)[0]
             for name in structure.parameters
         ]
-        clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows["current"]
+        clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows.get("current", -1)
         rows = initial_values(model, population)
         varying = [name for name in structure.rows if name not in (*structure.states, "current", "clock")]
         rows |= {name: parameter_values(model, population, name) for name in varying}
@@ -198,5 +212,6 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
 
 
 def build_work(parts: int) -> Work:
-    words = np.zeros((parts, LANES // 8), np.uint64)
-    return Work(words.view(np.uint8), words)
+    row = 2 * LANES  # bytes: a part's marks, and as much again between them and the next part's
+    marks = aligned(parts * row, np.uint8).reshape(parts, row)
+    return Work(marks, marks.view(np.uint64))

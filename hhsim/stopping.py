@@ -78,7 +78,7 @@ def noted() -> Iterator[list[int]]:
 
 
 def _handlers() -> dict[signal.Signals, signal._HANDLER]:
-    """What happens at each signal that is not ignored; nothing outside the main thread, which alone may ask."""
+    """What happens at each signal that is not ignored; empty outside the main thread, which alone may ask."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     handlers = {number: signal.getsignal(number) for number in SIGNALS}

@@ -128,7 +128,12 @@ def test_too_little_memory_while_building_is_told(command, small, monkeypatch) -
 def test_validate_shows_what_a_config_describes(command, small) -> None:
     result = command("validate", small)
     assert (result.code, result.err) == (0, "")
-    for words in ("200 cells, about 8,000 synapses", "g.exc (nS)", "v of 10 cells of exc (100 frames)", "note:"):
+    for words in (
+        "200 cells, about 8,000 synapses",
+        "g.exc (nS)",
+        "v of 10 cells of exc (100 frames)",
+        "note:",
+    ):
         assert words in result.out
     told = json.loads(command("validate", small, "--json").out)
     assert (told["neurons"], told["synapses"]) == (200, 8000)
@@ -146,7 +151,9 @@ def test_an_exported_network_gives_the_same_spikes(command, small, small_run) ->
     result = command("export", small, "-o", "new/circuit")
     assert result.code == 0
     assert result.out.split() == [f"new/circuit/{name}" for name in ("config.toml", "nodes.h5", "edges.h5")]
-    told = json.loads(command("run", "new/circuit/config.toml", "--json").out)
+    result = command("run", "new/circuit/config.toml", "--json")
+    assert result.code == 0, result.err
+    told = json.loads(result.out)
     assert told["spikes_sha256"] == small_run.spikes_sha256
     assert told["synapses"] == small_run.synapses
 

