@@ -100,8 +100,9 @@ def cli(context: click.Context) -> None:
     "--threads",
     type=click.IntRange(1, 256),
     metavar="NUMBER",
-    envvar=["HHSIM_THREADS", "NUMBA_NUM_THREADS"],
-    help="Threads.  [env var: HHSIM_THREADS; default: the processors that there are]",
+    envvar="HHSIM_THREADS",
+    show_envvar=True,
+    help="Threads; as many as there are processors if left out.",
 )
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."

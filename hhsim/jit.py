@@ -93,9 +93,10 @@ _configure()
 import numba  # noqa: E402
 import numpy as np  # noqa: E402
 from llvmlite import ir  # noqa: E402
-from numba import types  # noqa: E402
+from numba import prange as prange  # noqa: E402  (others take these from here, so that this comes first)
+from numba import types as types  # noqa: E402
 from numba.core import cgutils  # noqa: E402
-from numba.extending import intrinsic  # noqa: E402
+from numba.extending import intrinsic as intrinsic  # noqa: E402
 from numba.np.arrayobj import populate_array  # noqa: E402
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)

@@ -19,10 +19,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import intrinsic
 
-from hhsim.jit import JIT_DISABLED, compiled, compiled_inline
+from hhsim.jit import JIT_DISABLED, compiled, compiled_inline, intrinsic, types
 from hhsim.model import Constant, Normal, Uniform, Value
 
 MASK = 2**64 - 1

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import prange
 
 from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
 from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WEIGHTED, WINDOW, Currents, Trains, draw_next, enter_window
@@ -25,6 +24,7 @@ from hhsim.jit import (
     inline,
     kernel,
     pause,
+    prange,
     prefetch,
     yield_processor,
 )
