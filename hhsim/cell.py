@@ -14,6 +14,8 @@ from functools import cached_property
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.model import CellType, Constant, Model, StepCurrent, Value
 
+HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
+
 
 @dataclass(frozen=True)
 class Structure:

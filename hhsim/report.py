@@ -8,7 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -30,11 +30,17 @@ def show_notes(model: Model) -> None:
 
 
 def _show_notes(texts: Iterable[str], *, err: bool = False) -> None:
-    terminal = (sys.stderr if err else sys.stdout).isatty()
-    width = shutil.get_terminal_size().columns if terminal else sys.maxsize
     for text in texts:
-        lines = textwrap.fill(f"note: {text}", width, subsequent_indent=" " * len("note: "))
+        lines = _wrap(f"note: {text}", len("note: "), sys.stderr if err else sys.stdout)
         click.echo(click.style("note:", fg="yellow") + lines.removeprefix("note:"), err=err)
+
+
+def _wrap(text: str, indent: int, stream: TextIO) -> str:
+    """`text` broken between words where it goes to a terminal, all lines but the first indented."""
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, indent + 20)
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 @contextmanager
@@ -158,7 +164,7 @@ def _show(rows: Sequence[tuple[str, str]]) -> None:
     """Print rows of a name and what there is to say of it."""
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        click.echo(f"  {name:{width}}  {text}")
+        click.echo(_wrap(f"  {name:{width}}  {text}", width + 4, sys.stdout))
 
 
 def _count(number: float) -> str:

@@ -5,7 +5,8 @@
 
 The network of `configs/coba.toml` is exported as SONATA files, which both programs read. First both record
 the spikes of the first 100 ms, which are compared one by one; then both are timed in turn over the whole
-duration, without Brian2's code generation and compilation, and without hhsim's.
+duration, without Brian2's code generation and compilation, and without hhsim's. Where Brian2 needs another
+Python or NumPy than hhsim, name that environment's interpreter: `--brian2-python PATH` (it needs h5py as well).
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def brian2(network: Path, milliseconds: float, threads: int, folder: str, repeat
     building = time.perf_counter() - begin
     seconds = []
     for _ in range(repeats):
-        b.device.run(folder, False, [])
+        b.device.run(with_output=False)
         seconds.append(float(b.device._last_run_time))
     spikes = np.stack([np.rint(monitor.t / b.ms / 0.1).astype(int), np.asarray(monitor.i)], 1)
     return {"seconds": seconds, "building": building, "spikes": spikes.tolist()}
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--milliseconds", type=float, default=1000.0)
+    parser.add_argument("--brian2-python", default=sys.executable)
     parser.add_argument("--only-brian2", nargs=3, help=argparse.SUPPRESS)  # a process of its own for each build
     options = parser.parse_args()
     if options.only_brian2:
@@ -126,20 +128,23 @@ def main() -> None:
         return
     work = Path(tempfile.mkdtemp(prefix="hhsim-brian2-"))
     try:
-        compare(work, options.threads, options.repeats, options.milliseconds)
+        compare(work, options.threads, options.repeats, options.milliseconds, options.brian2_python)
     finally:
         shutil.rmtree(work)
 
 
-def compare(work: Path, threads: int, repeats: int, milliseconds: float) -> None:
+def compare(work: Path, threads: int, repeats: int, milliseconds: float, python: str) -> None:
     network = work / "network"
     export = [sys.executable, "-m", "hhsim.cli", "export", str(CONFIG), "-o", str(network)]
     subprocess.run(export, check=True, capture_output=True)
 
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
     def peer(duration: float, times: int) -> dict[str, list]:
         folder = work / f"brian2-{duration:g}-{times}"
-        command = [sys.executable, __file__, "--only-brian2", str(network), str(duration), str(folder)]
-        subprocess.run([*command, "--threads", str(threads), "--repeats", str(times)], check=True, capture_output=True)
+        folder.mkdir()
+        command = [python, __file__, "--only-brian2", str(network), str(duration), str(folder)]
+        subprocess.run([*command, "--threads", str(threads), "--repeats", str(times)], check=True, stdout=subprocess.DEVNULL, env=bare)
         return json.loads((folder / "result.json").read_text())
 
     theirs = {tuple(row) for row in peer(100.0, 1)["spikes"]}

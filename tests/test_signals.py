@@ -206,6 +206,14 @@ hhsim.simulation.Simulation.compile = compile
     assert not list(tmp_path.iterdir())
 
 
+@both
+def test_an_interrupted_export_leaves_no_file(command, small, tmp_path, monkeypatch, number) -> None:
+    home = importlib.import_module("hhsim.network.export")
+    monkeypatch.setattr(home, "_write_edges", raise_first(number, home._write_edges))
+    assert command("export", small, "-o", "circuit").code == CODES[number]
+    assert [path.name for path in tmp_path.rglob("*")] == ["circuit"]
+
+
 def test_ignored_signals_stay_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -13,7 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
-from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WEIGHTED, WINDOW, Currents, Trains, draw_next, enter_window
+from hhsim.cell import HUGE
+from hhsim.inputs import (
+    CELLS,
+    CHANNEL,
+    OFF,
+    OFFSET,
+    ON,
+    WEIGHTED,
+    WINDOW,
+    Currents,
+    Trains,
+    draw_next,
+    enter_window,
+)
 from hhsim.inputs import FIRST as TRAIN_FIRST
 from hhsim.jit import (
     atomic_add,
@@ -319,7 +332,7 @@ def collect(
                 continue
             at = cells.starts[block] + index(i)
             clock = at + index(cells.clock_rows[owner] * LANES)
-            if not np.isfinite(cells.state[at]):
+            if not abs(cells.state[at]) < HUGE:  # the same test as in `step`
                 if log.failures[part, 0] < 0:
                     log.failures[part, 0] = k
                     log.failures[part, 1] = lane

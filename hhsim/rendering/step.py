@@ -8,13 +8,10 @@ and keep every channel on its own: measured 7.3 ns against 10.5 for one neuron-s
 from __future__ import annotations
 
 from hhsim import mathx, methods
-from hhsim.cell import Structure, identifier
+from hhsim.cell import HUGE, Structure, identifier
 from hhsim.channels import Channel
 from hhsim.network.layout import LANES
 from hhsim.rendering.linker import Linker
-
-
-HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
 
 # rule: what deserves a look between v and v_new: spikes, and crossings within the refractory time
 CROSSING = "((v < threshold) & (v_new >= threshold))"
