@@ -87,7 +87,10 @@ def structure_of(model: Model, cell: CellType) -> Structure:
         model.run.method,
         model.run.precision,
         varying,
-        any(isinstance(one, StepCurrent) and model.populations[one.target].cell == cell.name for one in model.inputs),
+        any(
+            isinstance(one, StepCurrent) and model.populations[one.target].cell == cell.name
+            for one in model.inputs
+        ),
     )
 
 

@@ -118,7 +118,9 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 def kernel_parallel(function: Callable[..., Any]) -> Any:
     """A kernel that starts threads."""
-    return numba.njit(function, parallel=True, nogil=True, error_model="numpy", fastmath=ARITHMETIC, cache=True)
+    return numba.njit(
+        function, parallel=True, nogil=True, error_model="numpy", fastmath=ARITHMETIC, cache=True
+    )
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -3,7 +3,7 @@
 The functions are plain Python and run as such, in double precision. Kernels are made from their text
 (`hhsim.rendering`), with the constants of the precision that is asked for: names in capitals stand in
 `CONSTANTS`, and `polynomial(x, NAME)` becomes nested multiply-adds. No library function is called, so that a
-loop over cells becomes vector code, and every processor with the same vector instructions gives the same bits.
+loop over cells becomes vector code, and processors with the same vector instructions give the same bits.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
 def exp(x: Any) -> Any:
     """eˣ; x is taken into [−708, 709] (float32: [−87, 88]).
 
-    x = n ln 2 + r with |r| ≤ ln 2 / 2, then eˣ = 2ⁿ eʳ. With a single multiply-add for r the relative error is
-    2 units in the last place for small x and grows by one for each 6 of |x|: enough for a rate.
+    x = n ln 2 + r with |r| ≤ ln 2 / 2, then eˣ = 2ⁿ eʳ. With a single multiply-add for r the relative error
+    is 2 units in the last place for small x and grows by one for each 6 of |x|: enough for a rate.
     """
     inside = min(max(x, EXP_LOWEST), EXP_HIGHEST)
     t = inside * LOG2_E + MAGIC
@@ -131,7 +131,7 @@ def ratio(x: Any, e: Any) -> Any:
 
 
 def phi(z: Any) -> Any:
-    """(1 − e⁻ᶻ)/z for z ≥ 0, with its limit 1 at 0: the share of dt that an exponential relaxation makes up."""
+    """(1 − e⁻ᶻ)/z for z ≥ 0, with its limit 1 at 0: the share of dt that counts in a relaxation."""
     return exprel(-z)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -192,7 +191,9 @@ class Simulation:
                 return Diverged(place.name, lane - place.first, step * self.model.run.dt)
         raise AssertionError("a failure outside every population")
 
-    def _spikes(self, first: int, steps: int) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    def _spikes(
+        self, first: int, steps: int
+    ) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         history = self.plan.history
         rows = self.log.ends[:, history : history + steps + 1]
         when = np.concatenate([np.repeat(np.arange(first, first + steps), np.diff(row)) for row in rows])
@@ -221,5 +222,3 @@ class Simulation:
             rows = ends[steps : steps + history + 1].copy()
             nodes[: rows[-1] - rows[0]] = nodes[rows[0] : rows[-1]].copy()
             ends[: history + 1] = rows - rows[0]
-
-

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim import mathx
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
-from hhsim.channels import Channel, all_channels
+from hhsim.channels import Channel
 from hhsim.errors import FileFailed
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
@@ -145,7 +144,8 @@ def _from_file(given: FromFile, population: Population, name: str) -> Floats:
             if dataset.shape != (population.size,):
                 raise FileFailed(
                     str(given.path),
-                    f"{place} holds {dataset.shape} values, population {population.name!r} has {population.size} cells",
+                    f"{place} holds {dataset.shape} values, but population {population.name!r} has "
+                    f"{population.size} cells",
                 )
             values = np.asarray(dataset[:], dtype=float)
     except OSError as error:
@@ -160,8 +160,8 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
     real = np.dtype(model.run.precision)
     structures: list[Structure] = []
     blocks = layout.blocks
-    starts, kinds, owners = (np.zeros(blocks, dtype) for dtype in (np.uint64, np.int64, np.int64))
-    ends = np.zeros(blocks, np.int64)
+    starts = np.zeros(blocks, np.uint64)
+    kinds, owners, ends = (np.zeros(blocks, np.int64) for _ in range(3))
     size = 0
     for owner, population in enumerate(model.populations.values()):
         structure = structure_of(model, model.cells[population.cell])

@@ -1,4 +1,4 @@
-"""COBAHH in hhsim and in Brian2 (C++ standalone, OpenMP), with the same synapses and initial state, in one run.
+"""COBAHH in hhsim and in Brian2 (C++ standalone, OpenMP): same synapses, same initial state, one run.
 
     python -m pip install -e '.[peers]'        # and a C++ compiler
     python scripts/against_brian2.py --threads 2 --repeats 3
@@ -6,7 +6,7 @@
 The network of `configs/coba.toml` is exported as SONATA files, which both programs read. First both record
 the spikes of the first 100 ms, which are compared one by one; then both are timed in turn over the whole
 duration, without Brian2's code generation and compilation, and without hhsim's. Where Brian2 needs another
-Python or NumPy than hhsim, name that environment's interpreter: `--brian2-python PATH` (it needs h5py as well).
+Python or NumPy than hhsim, name that environment's interpreter: `--brian2-python PATH` (with h5py).
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def brian2(network: Path, milliseconds: float, threads: int, folder: str, repeat
     }
     with h5py.File(network / "nodes.h5") as nodes:
         sizes = {name: group["0/v"].shape[0] for name, group in nodes["nodes"].items()}
-        states = {s: np.concatenate([nodes[f"nodes/{p}/0/{s}"][:] for p in sizes]) for s in ("v", "g.exc", "g.inh")}
+        states = {
+            s: np.concatenate([nodes[f"nodes/{p}/0/{s}"][:] for p in sizes]) for s in ("v", "g.exc", "g.inh")
+        }
     first = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
     group = b.NeuronGroup(
         sum(sizes.values()),
@@ -74,9 +76,7 @@ def brian2(network: Path, milliseconds: float, threads: int, folder: str, repeat
     objects: list[object] = [group]
     with h5py.File(network / "edges.h5") as edges:
         for source, effect in (("exc", "ge += 6*nS"), ("inh", "gi += 67*nS")):
-            pairs = [
-                (edge["source_node_id"], edge["target_node_id"]) for edge in edges["edges"].values()
-            ]
+            pairs = [(edge["source_node_id"], edge["target_node_id"]) for edge in edges["edges"].values()]
             chosen = [(s, t) for s, t in pairs if s.attrs["node_population"] == source]
             i = np.concatenate([s[:].astype(int) + first[source] for s, _ in chosen])
             j = np.concatenate([t[:].astype(int) + first[t.attrs["node_population"]] for _, t in chosen])
@@ -107,19 +107,21 @@ def hhsim(network: Path, milliseconds: float, threads: int, output: Path) -> tup
     with package.open(output) as recording:
         sizes, spikes = recording.populations, recording.spikes
         first = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
-        found = np.concatenate(
-            [np.stack([spikes[p].steps, spikes[p].nodes + first[p]], 1) for p in sizes]
-        )
+        found = np.concatenate([np.stack([spikes[p].steps, spikes[p].nodes + first[p]], 1) for p in sizes])
     return json.loads(result.stdout)["wall_s"]["simulate"], found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--milliseconds", type=float, default=1000.0)
     parser.add_argument("--brian2-python", default=sys.executable)
-    parser.add_argument("--only-brian2", nargs=3, help=argparse.SUPPRESS)  # a process of its own for each build
+    parser.add_argument(
+        "--only-brian2", nargs=3, help=argparse.SUPPRESS
+    )  # a process of its own for each build
     options = parser.parse_args()
     if options.only_brian2:
         network, milliseconds, folder = options.only_brian2
@@ -144,7 +146,12 @@ def compare(work: Path, threads: int, repeats: int, milliseconds: float, python:
         folder = work / f"brian2-{duration:g}-{times}"
         folder.mkdir()
         command = [python, __file__, "--only-brian2", str(network), str(duration), str(folder)]
-        subprocess.run([*command, "--threads", str(threads), "--repeats", str(times)], check=True, stdout=subprocess.DEVNULL, env=bare)
+        subprocess.run(
+            [*command, "--threads", str(threads), "--repeats", str(times)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=bare,
+        )
         return json.loads((folder / "result.json").read_text())
 
     theirs = {tuple(row) for row in peer(100.0, 1)["spikes"]}

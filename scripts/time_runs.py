@@ -20,7 +20,9 @@ from pathlib import Path
 COBA = Path(__file__).parent.parent / "configs" / "coba.toml"
 
 
-def measure(config: str, threads: int, precision: str, duration: str | None, output: Path) -> dict[str, float]:
+def measure(
+    config: str, threads: int, precision: str, duration: str | None, output: Path
+) -> dict[str, float]:
     command = [sys.executable, "-m", "hhsim.cli", "run", config, "-o", str(output), "--force", "--json", "-q"]
     command += ["--threads", str(threads), "--precision", precision]
     command += ["--duration", duration] if duration else []
@@ -39,7 +41,9 @@ def spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config", nargs="?", default=str(COBA))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--precision", nargs="+", default=["float64", "float32"])
@@ -59,7 +63,10 @@ def main() -> None:
         for _ in range(options.repeats):  # in turn: a machine's speed drifts
             for case in cases:
                 rows[case].append(run(case))
-    print("precision  threads   simulate, s per biological s        rest, s                build, s     memory, MB")
+    print(
+        "precision  threads   simulate, s per biological s        rest, s                build, s     "
+        "memory, MB"
+    )
     for (threads, precision), results in rows.items():
         columns = [spread([result[key] for result in results]) for key in ("simulate", "rest", "build")]
         memory = max(result["memory"] for result in results)

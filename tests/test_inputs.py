@@ -27,6 +27,10 @@ initial = { v = "-70 mV" }
 cell = "counter"
 size = 100
 initial = { v = "-70 mV" }
+[[input]] # no current: so that all tests here share their compiled code
+model = "step_current"
+target = "a"
+amplitude = "0 pA"
 [[record.trace]]
 population = "a"
 variable = "g.exc"

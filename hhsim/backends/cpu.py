@@ -7,7 +7,7 @@ time in which no spike can reach another cell (one step without delays).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,7 @@ def wait(plan: Plan) -> None:
 
 @compiled_parallel
 def threads_meet(parts: int, met: npt.NDArray[np.int64]) -> None:
-    """Whether `parts` threads really run at once: each waits for all, but not for ever; counts them in met[1]."""
+    """How many of `parts` threads really run at once, in met[1]: each waits for all, but not for ever."""
     for _ in prange(parts):
         atomic_add(met, 0, 1)
         for _look in range(200_000):
@@ -203,7 +203,7 @@ def bring_trains(part: int, k: int, first_step: int, trains: Trains, arrivals: A
             continue
         first = max(table[TRAIN_FIRST], low)
         last = min(table[TRAIN_FIRST] + table[CELLS], high)
-        entering = k % WINDOW == 0 or k == first_step or k == on
+        entering = k % WINDOW == 0 or k in (first_step, on)
         channel = arrivals.channels[table[CHANNEL]]
         for lane in range(first, last):
             cell = table[OFFSET] + lane - table[TRAIN_FIRST]
@@ -252,7 +252,9 @@ def deliver(part: int, k: int, row: int, log: Log, connections: Connections, arr
                 if spike < end:
                     next_source = log.nodes[source_part, spike] - first_source
                     if next_source < sources:
-                        upcoming = place[SYNAPSE_BASE] + np.int64(starts[index(place[ROW_BASE] + next_source)])
+                        upcoming = place[SYNAPSE_BASE] + np.int64(
+                            starts[index(place[ROW_BASE] + next_source)]
+                        )
                         prefetch(targets, upcoming)
                         prefetch(targets, upcoming + 32)
                 if plain:
@@ -317,9 +319,7 @@ def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
 
 
 @compiled_inline
-def collect(
-    part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log
-) -> None:
+def collect(part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log) -> None:
     """Write the spikes that `step` marked in a block into the log and set their refractory clocks."""
     words, marks = work.words[part], work.marks[part]
     for word in range(LANES // 8):

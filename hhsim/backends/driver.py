@@ -22,10 +22,29 @@ if TYPE_CHECKING:
 
 
 def advance_part(  # type: ignore[no-untyped-def]
-    part, begin_step, end_step, first_step, shift, cells, work, connections, arrivals, trains, currents, samples, log, plan
+    part,
+    begin_step,
+    end_step,
+    first_step,
+    shift,
+    cells,
+    work,
+    connections,
+    arrivals,
+    trains,
+    currents,
+    samples,
+    log,
+    plan,
 ):
     cells, work, connections, arrivals = borrow(cells), borrow(work), borrow(connections), borrow(arrivals)
-    trains, currents, samples, log, plan = borrow(trains), borrow(currents), borrow(samples), borrow(log), borrow(plan)
+    trains, currents, samples, log, plan = (
+        borrow(trains),
+        borrow(currents),
+        borrow(samples),
+        borrow(log),
+        borrow(plan),
+    )
     blocks = range(plan.cuts[part], plan.cuts[part + 1])
     marks = work.marks[part]
     if begin_step == first_step:
@@ -51,13 +70,37 @@ def advance_part(  # type: ignore[no-untyped-def]
 
 
 def advance(  # type: ignore[no-untyped-def]
-    begin_step, end_step, first_step, shift, cells, work, connections, arrivals, trains, currents, samples, log, plan
+    begin_step,
+    end_step,
+    first_step,
+    shift,
+    cells,
+    work,
+    connections,
+    arrivals,
+    trains,
+    currents,
+    samples,
+    log,
+    plan,
 ):
     # All steps are one parallel region; between epochs the parts meet at a barrier of our own.
     ends = np.zeros(plan.cuts.size - 1, np.int64)
     for part in prange(plan.cuts.size - 1):
-        ends[part] = advance_part(
-            np.int64(part), begin_step, end_step, first_step, shift,
-            cells, work, connections, arrivals, trains, currents, samples, log, plan,
+        ends[part] = advance_part(  # type: ignore[no-untyped-call]
+            np.int64(part),
+            begin_step,
+            end_step,
+            first_step,
+            shift,
+            cells,
+            work,
+            connections,
+            arrivals,
+            trains,
+            currents,
+            samples,
+            log,
+            plan,
         )
     return ends[0]

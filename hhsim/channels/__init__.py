@@ -17,7 +17,16 @@ from hhsim.channels.definition import channels as all_channels
 from hhsim.channels.definition import receptors as all_receptors
 from hhsim.errors import FileFailed
 
-__all__ = ["Channel", "Parameter", "Receptor", "all_channels", "all_receptors", "channel", "declare_from", "receptor"]
+__all__ = [
+    "Channel",
+    "Parameter",
+    "Receptor",
+    "all_channels",
+    "all_receptors",
+    "channel",
+    "declare_from",
+    "receptor",
+]
 
 
 def declare_from(path: str | os.PathLike[str]) -> None:

@@ -189,7 +189,9 @@ class _Translator(ast.NodeTransformer):
             values = [self._constant(argument) for argument in node.args]
             if getattr(function, "__module__", None) == mathx.__name__ and None not in values:
                 names = {node.func.id: function}
-                return float(_evaluate(ast.Call(node.func, [_literal(v) for v in values if v is not None], []), names))
+                return float(
+                    _evaluate(ast.Call(node.func, [_literal(v) for v in values if v is not None], []), names)
+                )
         return None
 
 

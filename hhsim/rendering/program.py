@@ -64,7 +64,8 @@ def _source(function: Callable[..., Any]) -> str:
 
 
 def _title(structure: Structure) -> str:
-    models = [definition.name for _, definition in (*structure.channels, *structure.receptors)]
+    models = [channel.name for _, channel in structure.channels]
+    models += [receptor.name for _, receptor in structure.receptors]
     return " + ".join(models) + f", spikes by {structure.rule}"
 
 

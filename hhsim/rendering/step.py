@@ -67,7 +67,11 @@ class _Step:
 
     def loop(self, *body: str, depth: int = 1) -> list[str]:
         pad = "    " * depth
-        return [f"{pad}for i in range({LANES}):", f"{pad}    lane = at + index(i)", *(f"{pad}    {line}" for line in body if line)]
+        return [
+            f"{pad}for i in range({LANES}):",
+            f"{pad}    lane = at + index(i)",
+            *(f"{pad}    {line}" for line in body if line),
+        ]
 
     def loads(self, *names: str) -> list[str]:
         """Assignments of the named states and of those named parameters that have a value for each lane."""
@@ -103,7 +107,9 @@ class _Step:
         gates = [(key, gate) for key, channel in self.structure.channels for gate in channel.gates]
         if not gates:
             return self.receptors_alone()
-        wide = " | ".join(identifier(f"wide_{key}") for key, channel in self.structure.channels if channel.gates)
+        wide = " | ".join(
+            identifier(f"wide_{key}") for key, channel in self.structure.channels if channel.gates
+        )
         short = [line for key, gate in gates for line in self._gate(key, gate, self.phi_short)]
         general = [line for key, gate in gates for line in self._gate(key, gate, self.phi)]
         return [
@@ -132,7 +138,9 @@ class _Step:
     def membrane(self) -> list[str]:
         lines = ["    # membrane potential and spikes", "    wide = mask(0)"]
         lines += self.loop(f"v = {self.state('v')}", f"{self.work('v')} = v", *self._membrane(self.phi_short))
-        lines += ["    if wide != 0:  # some lane is beyond the reach of the short form: once more, from the old v"]
+        lines += [
+            "    if wide != 0:  # some lane is beyond the reach of the short form: once more, from the old v"
+        ]
         return [*lines, *self.loop(f"v = {self.work('v')}", *self._membrane(self.phi), depth=2)]
 
     def _membrane(self, phi: str) -> list[str]:
