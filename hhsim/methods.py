@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-METHODS = ("exponential_euler", "staggered")
 
 
 def next_gate(x: Any, rise: Any, z: Any, share: Any) -> Any:

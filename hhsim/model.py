@@ -211,3 +211,21 @@ class Model:
 
     def cell_of(self, population: str) -> CellType:
         return self.cells[self.populations[population].cell]
+
+    def expected_synapses(self, projection: Projection) -> float | None:
+        """How many synapses a projection has, or has on average; None if only its edges file can tell."""
+        sources = self.populations[projection.source].size
+        targets = sum(self.populations[name].size for name in set(projection.targets))
+        match projection.rule:
+            case PairwiseBernoulli(p):
+                return p * sources * targets
+            case FixedOutdegree(k):
+                return k * sources
+            case FixedIndegree(k):
+                return k * targets
+            case OneToOne():
+                return sources
+            case AllToAll():
+                return sources * targets
+            case EdgesFromFile():
+                return None

@@ -1,10 +1,10 @@
 """The order of each method, measured against a solution that is exact to 1e-12.
 
 Spike times are compared: upward crossings of −20 mV of the potential, interpolated between steps by a
-polynomial of degree 5 through six samples, whose own error is far below that of both methods. The error
-of a spike time gathers over all that came before, so the first spike is taken: its error of at most 0.5 ms
-is small against the time to it, and error(dt) = C·dtᵖ holds down from 0.05 ms. (By the second spike
-exponential Euler is up to 1.8 ms late, and from the sixth on the same law needs far smaller steps.) The order is the
+polynomial of degree 5 through six samples, whose own error is far below that of both methods. The error of a
+spike time gathers over all that came before, so the first spike is taken: its error of at most 0.5 ms is
+small against the time to it, and error(dt) = C·dtᵖ holds down from 0.05 ms. (By the second spike exponential
+Euler is up to 1.8 ms late, and from the sixth on the same law needs far smaller steps.) The order is the
 slope from the largest dt to the smallest; the last halving must show it too.
 """
 

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import libsonata
@@ -158,9 +159,17 @@ def test_the_api_raises_interrupted(small, tmp_path, monkeypatch) -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def started(code: str, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
+@contextmanager
+def started(code: str, *arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs the command after `code`; it does not outlive a test that fails."""
     line = [sys.executable, "-c", PREPARE + code + MAIN, *map(str, arguments)]
-    return subprocess.Popen(line, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(
+        line, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @both

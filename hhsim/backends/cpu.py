@@ -302,6 +302,7 @@ def prepare(
 @inline
 def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
     """Add what arrives at step k to the conductances of a block, and empty its slots."""
+    real = cells.state.dtype.type  # or a float32 times a uint16 would be computed in float64
     start = cells.starts[block]
     for entry in range(arrivals.starts[block], arrivals.starts[block + 1]):
         channel = arrivals.channels[arrivals.entries[entry, 0]]
@@ -314,7 +315,8 @@ def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
                 arrivals.sums[at + index(i)] = 0
         else:
             for i in range(LANES):
-                cells.state[to + index(i)] += weight * arrivals.counts[at + index(i)]
+                count = real(arrivals.counts[at + index(i)])
+                cells.state[to + index(i)] += weight * count
                 arrivals.counts[at + index(i)] = 0
 
 

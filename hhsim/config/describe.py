@@ -6,14 +6,8 @@ from typing import Any
 
 from hhsim.channels import all_channels
 from hhsim.model import (
-    AllToAll,
     CellType,
-    FixedIndegree,
-    FixedOutdegree,
     Model,
-    OneToOne,
-    PairwiseBernoulli,
-    Projection,
 )
 
 
@@ -28,7 +22,7 @@ def describe(model: Model) -> dict[str, Any]:
             "source": projection.source,
             "target": list(projection.targets),
             "receptor": projection.receptor,
-            "synapses": expected_synapses(projection, model),
+            "synapses": model.expected_synapses(projection),
         }
         for projection in model.projections
     ]
@@ -71,21 +65,3 @@ def states(cell: CellType) -> dict[str, str]:
     """Every state of `cell`, in order, with its unit; a gate has none ("1")."""
     gates = {f"{c.key}.{gate}": "1" for c in cell.channels for gate in all_channels()[c.model].gates}
     return {"v": "mV", **gates, **{f"g.{receptor.key}": "nS" for receptor in cell.receptors}}
-
-
-def expected_synapses(projection: Projection, model: Model) -> float | None:
-    """How many synapses `projection` has, or has on average; None if its edges file says."""
-    sources = model.populations[projection.source].size
-    targets = sum(model.populations[name].size for name in projection.targets)
-    rule = projection.rule
-    if isinstance(rule, PairwiseBernoulli):
-        return rule.p * sources * targets
-    if isinstance(rule, FixedOutdegree):
-        return rule.k * sources
-    if isinstance(rule, FixedIndegree):
-        return rule.k * targets
-    if isinstance(rule, OneToOne):
-        return sources
-    if isinstance(rule, AllToAll):
-        return sources * targets
-    return None

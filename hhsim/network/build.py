@@ -15,14 +15,9 @@ import numpy.typing as npt
 from hhsim.errors import HhsimError
 from hhsim.jit import available_processors
 from hhsim.model import (
-    AllToAll,
     Constant,
     EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     Model,
-    OneToOne,
-    PairwiseBernoulli,
 )
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections
@@ -147,21 +142,9 @@ def _lay_out(
 def expected_synapses(model: Model, projection: int) -> float:
     """How many synapses a projection will have on average (exactly, but for pairwise Bernoulli)."""
     spec = model.projections[projection]
-    sources = model.populations[spec.source].size
-    targets = sum(model.populations[name].size for name in set(spec.targets))
-    match spec.rule:
-        case PairwiseBernoulli(p):
-            return p * sources * targets
-        case FixedOutdegree(k):
-            return float(k * sources)
-        case FixedIndegree(k):
-            return float(k * targets)
-        case OneToOne():
-            return float(sources)
-        case AllToAll():
-            return float(sources * targets)
-        case EdgesFromFile(path, edges):
-            return float(count_edges(path, edges))
+    if isinstance(spec.rule, EdgesFromFile):
+        return float(count_edges(spec.rule.path, spec.rule.edges))
+    return float(model.expected_synapses(spec) or 0)
 
 
 def memory_needed(model: Model, parts: int) -> int:
