@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 
-
 def next_gate(x: Any, rise: Any, z: Any, share: Any) -> Any:
     """A gate after dt of dx/dt = α (1 − x) − β x, with rise = dt α and z = dt (α + β)."""
     return x + share * (rise - z * x)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu
+from hhsim.backends import cpu, meeting
 from hhsim.cell import structure_of
 from hhsim.errors import Diverged
 from hhsim.inputs import build_currents, build_trains
@@ -24,6 +24,7 @@ from hhsim.state import build_cells, build_work
 CHUNK_STEPS = 1000  # the most steps between two looks at signals and files
 FRAME_BYTES = 32 << 20  # the most memory for the samples of a chunk
 LOG_SPIKES = 1 << 18  # spikes that a part's log can hold, beside what a single epoch may need
+MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
 REBASE = 1 << 22  # steps a chunk may not exceed: its step numbers are exact in float32
 
 
@@ -70,13 +71,13 @@ class Simulation:
     def _build_log(self, cuts: npt.NDArray[np.int64], chunk_steps: int) -> None:
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
-        epoch = int(delays.min()) + 1 if delays.size else min(chunk_steps, 1000)
-        patience = cpu.PATIENCE if self.threads <= jit.available_processors() else 0
-        self.plan = cpu.Plan(cuts, history, epoch, np.zeros(32, np.int64), patience, False)
+        epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
+        patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
+        self.plan = meeting.Plan(cuts, history, epoch, np.zeros(32, np.int64), patience, False)
         self.chunk_steps = max(chunk_steps // epoch, 1) * epoch
         lanes = int(np.diff(cuts).max()) * LANES
         capacity = LOG_SPIKES + lanes * (epoch + 1)
-        self.log = cpu.Log(
+        self.log = meeting.Log(
             np.zeros((self.threads, capacity), np.int32),
             np.zeros((self.threads, history + self.chunk_steps + 1), np.int64),
             np.zeros((self.threads, len(self.model.populations)), np.int64),
@@ -117,7 +118,7 @@ class Simulation:
         self._module = load(render(self.structures))
         met = np.zeros(2, np.int64)
         if self.threads > 1 and not jit.JIT_DISABLED:
-            cpu.threads_meet(self.threads, met)
+            meeting.threads_meet(self.threads, met)
         together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
         self.plan = self.plan._replace(together=together)
         self._run(0, 0, 0)
@@ -132,7 +133,7 @@ class Simulation:
         while step < end:
             epoch_end = min(end, (step // self.plan.epoch + 1) * self.plan.epoch)
             step = self._run(step, epoch_end, first)
-            if cpu.settle(self.plan, self.log, self.plan.history + step - 1 - first, step - 1):
+            if meeting.settle(self.plan, self.log, self.plan.history + step - 1 - first, step - 1):
                 break
         return step - first
 

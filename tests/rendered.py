@@ -14,7 +14,8 @@ TEXT = '''"""A formula for the tests."""
 
 import numpy as np
 
-from hhsim.jit import inline, kernel, scale
+from hhsim.intrinsics import scale
+from hhsim.jit import inline, kernel
 
 real = np.{precision}
 

@@ -40,7 +40,7 @@ seed = 1
 PROTOCOL = """
 [cell.{name}]
 capacitance = "200 pF"
-spike = {{ rule = "crossing", threshold = "-20 mV" }}
+spike = {{ rule = "level", threshold = "-20 mV", refractory = "3 ms" }}
 [cell.{name}.channel]
 leak = {{ model = "leak", g_max = "10 nS", e_rev = "{e_leak_mV} mV" }}
 na = {{ model = "Na_TM1991", g_max = "20 uS", e_rev = "50 mV", v_t = "-63 mV" }}

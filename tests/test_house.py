@@ -22,6 +22,7 @@ ROOMS = [
     "errors",
     "stopping",
     "jit",
+    "intrinsics",
     "mathx",
     "model",
     "random",
@@ -48,8 +49,8 @@ ROOMS = [
 # Who may import what from outside, or `*`; the standard library is free.
 MAY_IMPORT = {
     "numpy": {"*"},
-    "numba": {"jit", "random", "backends"},
-    "llvmlite": {"jit"},
+    "numba": {"jit", "intrinsics", "backends"},
+    "llvmlite": {"jit", "intrinsics"},
     "h5py": {"recording", "network", "state"},
     "pint": {"config"},
     "pydantic": {"config"},

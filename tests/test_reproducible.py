@@ -18,7 +18,7 @@ NETWORK = (
     """
 title = "everything that could depend on the order of things"
 [run]
-duration = "60 ms"
+duration = "40 ms"
 seed = 20
 """
     + COBA_CELL
@@ -61,7 +61,7 @@ rate = "400 Hz"
 weight = "6 nS"
 receptor = "exc"
 nodes = [3, 900]
-stop = "41 ms"
+stop = "31 ms"
 [[input]]
 model = "poisson"
 target = ["inh", "exc"]
@@ -112,8 +112,8 @@ def plain(delay: str, precision: str) -> Outcome:
 def test_the_network_is_alive(delay, precision):
     """Else equal results would mean nothing."""
     outcome = plain(delay, precision)
-    assert len(outcome.spikes["exc"]) > 1000
-    assert len(outcome.spikes["inh"]) > 300
+    assert len(outcome.spikes["exc"]) > 500
+    assert len(outcome.spikes["inh"]) > 150
     assert outcome.state("exc", "v").dtype == np.dtype(precision)
     other = run(parse(NETWORK.replace("DELAY", delay), run={"precision": precision, "seed": 21}).model)
     assert other.sha256() != outcome.sha256()
@@ -132,11 +132,11 @@ def test_threads_do_not_change_a_bit(delay, precision, threads):
 @pytest.mark.parametrize("delay", LEAST_DELAYS)
 @given(
     threads=st.sampled_from([1, 2, 3]),
-    chunk_steps=st.integers(1, 400),
-    most_steps=st.lists(st.none() | st.integers(1, 300), min_size=1, max_size=4).map(tuple),
+    chunk_steps=st.integers(3, 400),
+    most_steps=st.lists(st.none() | st.integers(3, 300), min_size=1, max_size=4).map(tuple),
     together=st.booleans(),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_chunks_do_not_change_a_bit(delay, threads, chunk_steps, most_steps, together):
     """Whether the steps of a chunk are one parallel region or one for each meeting, too."""
     outcome = run(model(delay, "float64"), threads, chunk_steps, most_steps, together)
@@ -152,10 +152,10 @@ def test_longer_runs_begin_like_shorter_ones():
     """Also across windows of the Poisson trains, which are 1024 steps long."""
     long, short = (
         run(parse(NETWORK.replace("DELAY", "0 ms"), run={"duration": f"{ms} ms"}).model, 2)
-        for ms in (150, 60)
+        for ms in (110, 40)
     )
     for population, spikes in short.spikes.items():
-        assert spikes == [spike for spike in long.spikes[population] if spike[0] < 600]
+        assert spikes == [spike for spike in long.spikes[population] if spike[0] < 400]
     rerun = run(long.simulation.model, 1, 333)
     assert rerun.sha256() == long.sha256()
 

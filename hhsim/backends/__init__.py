@@ -1,0 +1,1 @@
+"""Loops, launches and memory of each kind of device; no physics."""

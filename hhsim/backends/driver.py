@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numba import prange
 
     from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
-    from hhsim.jit import borrow
+    from hhsim.intrinsics import borrow
 
     real = np.float64
 

@@ -12,7 +12,7 @@ from typing import Any
 from hhsim import mathx
 
 KEPT = {"abs", "min", "max"}  # builtins that compile to vector instructions
-PROVIDED = {"scale"}  # what a rendered module imports from `hhsim.jit`
+PROVIDED = {"scale"}  # what a rendered module imports from `hhsim.intrinsics`
 
 
 class CannotRender(ValueError):

@@ -27,7 +27,8 @@ import numpy as np
 from numba import prange
 
 from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
-from hhsim.jit import borrow, inline, kernel, kernel_parallel, local, scale
+from hhsim.intrinsics import borrow, local, scale
+from hhsim.jit import inline, kernel, kernel_parallel
 
 real = np.{precision}
 mask = np.int{bits}

@@ -1,0 +1,85 @@
+"""How the threads share the work, what they leave for each other, and how they meet."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hhsim.intrinsics import atomic_add, atomic_load, pause, yield_processor
+from hhsim.jit import compiled, compiled_parallel, prange
+from hhsim.network.layout import LANES
+
+PATIENCE = 2000  # looks at the barrier before a thread offers its processor to others
+ARRIVED, GENERATION = 0, 16  # elements of `Plan.barrier`, a cache line apart
+
+
+class Log(NamedTuple):
+    """Spikes of a chunk and of the steps before it that delays still reach back to.
+
+    Row r is for step `first_step − history + r`; part q's spikes of row r are
+    nodes[q, ends[q, r] : ends[q, r + 1]], lanes in ascending order.
+    """
+
+    nodes: npt.NDArray[np.int32]  # (parts, capacity)
+    ends: npt.NDArray[np.int64]  # (parts, history + most steps + 1)
+    suppressed: npt.NDArray[np.int64]  # (parts, populations) crossings within the refractory time
+    failures: npt.NDArray[np.int64]  # (parts, 2): step and lane of the first potential not finite, or −1
+
+
+class Plan(NamedTuple):
+    """How the work is shared out."""
+
+    cuts: npt.NDArray[np.int64]  # (parts + 1,) part p owns the blocks from cuts[p] to cuts[p + 1]
+    history: int  # steps of the log before the chunk
+    epoch: int  # steps between two meetings of the threads
+    barrier: npt.NDArray[np.int64]
+    patience: int  # looks at the barrier before yielding
+    together: bool  # the threads of all parts run at once, so that they can wait for each other
+
+
+@compiled
+def wait(plan: Plan) -> None:
+    """Wait until all parts are here."""
+    parts = plan.cuts.size - 1
+    if parts == 1:
+        return
+    barrier = plan.barrier
+    generation = atomic_load(barrier, GENERATION)
+    if atomic_add(barrier, ARRIVED, 1) == parts - 1:
+        atomic_add(barrier, ARRIVED, -parts)
+        atomic_add(barrier, GENERATION, 1)
+        return
+    looks = 0
+    while atomic_load(barrier, GENERATION) == generation:
+        looks += 1
+        if looks > plan.patience:
+            yield_processor()
+        else:
+            pause()
+
+
+@compiled_parallel
+def threads_meet(parts: int, met: npt.NDArray[np.int64]) -> None:
+    """How many of `parts` threads really run at once, in met[1]: each waits for all, but not for ever."""
+    for _ in prange(parts):
+        atomic_add(met, 0, 1)
+        for _look in range(200_000):
+            if atomic_load(met, 0) == parts:
+                atomic_add(met, 1, 1)
+                break
+            yield_processor()
+
+
+@compiled
+def settle(plan: Plan, log: Log, row: int, last_step: int) -> bool:
+    """After a meeting at the end of `last_step`: must all stop here? All parts come to the same answer."""
+    capacity = log.nodes.shape[1]
+    for part in range(log.nodes.shape[0]):
+        lanes = (plan.cuts[part + 1] - plan.cuts[part]) * LANES
+        if log.ends[part, row + 1] + lanes * plan.epoch > capacity:
+            return True
+        if 0 <= log.failures[part, 0] <= last_step:
+            return True
+    return False

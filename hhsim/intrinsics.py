@@ -1,0 +1,174 @@
+"""The few operations that Python cannot say, for compiled code and, with the JIT off, for plain Python."""
+
+from __future__ import annotations
+
+import math
+import platform
+from typing import Any
+
+import numpy as np
+
+from hhsim.jit import JIT_DISABLED, intrinsic, types
+
+if not JIT_DISABLED:
+    from llvmlite import ir
+    from numba.core import cgutils
+    from numba.np.arrayobj import populate_array
+
+if JIT_DISABLED:
+
+    def scale(p: float, t: float, magic: float) -> Any:
+        """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic."""
+        return type(p)(math.ldexp(float(p), int(t - magic)))
+
+    def local(like: Any, size: int) -> Any:
+        """Working memory of `size` numbers of the type of `like`, for the time of a call."""
+        return np.zeros(size, type(like))
+
+    def borrow(arrays: Any) -> Any:
+        """The same arrays, without a share in their ownership."""
+        return arrays
+
+    def prefetch(array: Any, index: int) -> None:
+        """Ask for the cache line of `array[index]`."""
+
+    def atomic_add(array: Any, index: int, value: int) -> int:
+        """Add to an element for all threads to see; returns the value before."""
+        before = int(array[index])
+        array[index] += value
+        return before
+
+    def atomic_load(array: Any, index: int) -> int:
+        """The newest value of an element, with everything that was written before it."""
+        return int(array[index])
+
+    def pause() -> None:
+        """Rest for a moment within a waiting loop."""
+
+    def yield_processor() -> None:
+        """Let another thread have this processor."""
+
+else:
+
+    def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+        data = context.make_array(array_type)(context, builder, array).data
+        return builder.gep(data, [index])
+
+    def _call_void(builder: Any, name: str, arguments: list[Any]) -> None:
+        function = builder.module.globals.get(name)
+        if function is None:
+            signature = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+            function = ir.Function(builder.module, signature, name)
+        builder.call(function, arguments)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def scale(typing: Any, p: Any, t: Any, magic: Any) -> Any:
+        """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic."""
+        double = p == types.float64
+        integer = ir.IntType(64 if double else 32)
+        mantissa = 52 if double else 23
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            p_bits = builder.bitcast(arguments[0], integer)
+            n = builder.shl(builder.bitcast(arguments[1], integer), ir.Constant(integer, mantissa))
+            return builder.bitcast(builder.add(p_bits, n), arguments[0].type)
+
+        return p(p, t, magic), generate
+
+    @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+    def local(typing: Any, like: Any, size: Any) -> Any:
+        """Working memory of `size` numbers (a literal) of the type of `like`, for the time of a call.
+
+        It lies on the stack, where the compiler sees that nothing else points to it: with memory from
+        outside it would guard each loop by comparisons of addresses, and give up on loops of many arrays.
+        """
+        count = size.literal_value
+        array_type = types.Array(like, 1, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            element = context.get_value_type(like)
+            width = context.get_constant(types.intp, context.get_abi_sizeof(element))
+            memory = cgutils.alloca_once(builder, element, size=count)
+            memory.align = 64  # a cache line, and the widest vector
+            array = context.make_array(array_type)(context, builder)
+            populate_array(
+                array,
+                data=memory,
+                shape=[context.get_constant(types.intp, count)],
+                strides=[width],
+                itemsize=width,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return array_type(like, size), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def borrow(typing: Any, arrays: Any) -> Any:
+        """The same arrays (a named tuple), without a share in their ownership.
+
+        Whoever owns an array counts references to it with atomic instructions, at each use of a tuple that
+        holds it, and all threads at the same address: measured 60 of 200 ms with one thread. The caller's
+        references must outlive the loan.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (value,) = arguments
+            for i, kind in enumerate(arrays.types):
+                if isinstance(kind, types.Array):
+                    array = context.make_array(kind)(context, builder, builder.extract_value(value, i))
+                    array.meminfo = cgutils.get_null_value(array.meminfo.type)
+                    array.parent = cgutils.get_null_value(array.parent.type)
+                    value = builder.insert_value(value, array._getvalue(), i)
+            return value
+
+        return arrays(arrays), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(typing: Any, array: Any, index: Any) -> Any:
+        """Ask for the cache line of `array[index]`."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+            byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+            flags = [ir.Constant(ir.IntType(32), value) for value in (0, 3, 1)]  # read, keep, data
+            _call_void(builder, "llvm.prefetch.p0", [byte, *flags])
+            return context.get_dummy_value()
+
+        return types.void(array, index), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def atomic_add(typing: Any, array: Any, index: Any, value: Any) -> Any:
+        """Add to an element for all threads to see; returns the value before."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+            number = context.cast(builder, arguments[2], signature.args[2], signature.args[0].dtype)
+            return builder.atomic_rmw("add", pointer, number, "acq_rel")
+
+        return array.dtype(array, index, value), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def atomic_load(typing: Any, array: Any, index: Any) -> Any:
+        """The newest value of an element, with everything that was written before it."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+            return builder.load_atomic(pointer, "acquire", signature.args[0].dtype.bitwidth // 8)
+
+        return array.dtype(array, index), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def pause(typing: Any) -> Any:
+        """Rest for a moment within a waiting loop."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if platform.machine() == "x86_64":
+                _call_void(builder, "llvm.x86.sse2.pause", [])
+            elif platform.machine() == "aarch64":
+                _call_void(builder, "llvm.aarch64.hint", [ir.Constant(ir.IntType(32), 1)])
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    yield_processor = types.ExternalFunction("sched_yield", types.int32())
