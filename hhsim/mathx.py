@@ -86,7 +86,7 @@ TINY: Any = CONSTANTS["float64"]["TINY"]
 
 
 def scale(p: Any, t: Any, magic: Any) -> Any:
-    """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic; for kernels, see `intrinsics`."""
+    """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic. For kernels: `intrinsics`."""
     return math.ldexp(p, int(t - magic))
 
 
