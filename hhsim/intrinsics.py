@@ -42,6 +42,10 @@ if JIT_DISABLED:
         """The newest value of an element, with everything that was written before it."""
         return int(array[index])
 
+    def atomic_store(array: Any, index: int, value: int) -> None:
+        """Set an element; who sees it with `atomic_load` sees everything that was written before it."""
+        array[index] = value
+
     def pause() -> None:
         """Rest for a moment within a waiting loop."""
 
@@ -157,6 +161,18 @@ else:
             return builder.load_atomic(pointer, "acquire", signature.args[0].dtype.bitwidth // 8)
 
         return array.dtype(array, index), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def atomic_store(typing: Any, array: Any, index: Any, value: Any) -> Any:
+        """Set an element; who sees it with `atomic_load` sees everything that was written before it."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+            number = context.cast(builder, arguments[2], signature.args[2], signature.args[0].dtype)
+            builder.store_atomic(number, pointer, "release", signature.args[0].dtype.bitwidth // 8)
+            return context.get_dummy_value()
+
+        return types.void(array, index, value), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
     def pause(typing: Any) -> Any:

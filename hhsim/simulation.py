@@ -73,7 +73,9 @@ class Simulation:
         history = int(delays.max(initial=0)) + 1
         epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
         patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
-        self.plan = meeting.Plan(cuts, history, epoch, np.zeros(32, np.int64), patience, False)
+        self.plan = meeting.Plan(
+            cuts, history, epoch, np.full(self.threads * meeting.LINE, -1, np.int64), patience, False
+        )
         self.chunk_steps = max(chunk_steps // epoch, 1) * epoch
         lanes = int(np.diff(cuts).max()) * LANES
         capacity = LOG_SPIKES + lanes * (epoch + 1)
@@ -122,6 +124,7 @@ class Simulation:
         together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
         self.plan = self.plan._replace(together=together)
         self._run(0, 0, 0)
+        self._spikes(0, 0)
 
     def _advance(self, steps: int) -> int:
         """Advance by up to `steps` steps; fewer when the log is full or a potential diverges."""
@@ -195,14 +198,7 @@ class Simulation:
     def _spikes(
         self, first: int, steps: int
     ) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        history = self.plan.history
-        rows = self.log.ends[:, history : history + steps + 1]
-        when = np.concatenate([np.repeat(np.arange(first, first + steps), np.diff(row)) for row in rows])
-        lanes = np.concatenate(
-            [nodes[row[0] : row[-1]] for nodes, row in zip(self.log.nodes, rows, strict=True)]
-        ).astype(np.int64)
-        order = np.argsort(when, kind="stable")  # parts own ascending lanes: ids stay sorted within a step
-        when, lanes = when[order], lanes[order]
+        when, lanes = cpu.merge(self.log, self.plan.history, first, steps)
         found = {}
         for name, place in self.layout.places.items():
             own = (lanes >= place.first) & (lanes < place.first + place.size)

@@ -17,7 +17,7 @@ from hhsim.backends.delivery import bring_trains, deliver, index, receive
 from hhsim.backends.meeting import Log, Plan, settle, wait
 from hhsim.cell import HUGE
 from hhsim.inputs import Currents, Trains
-from hhsim.jit import compiled_inline, kernel
+from hhsim.jit import compiled, compiled_inline, kernel
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES
 from hhsim.state import Cells, Work
@@ -131,3 +131,23 @@ def collect(part: int, block: int, k: int, now: int, row: int, cells: Cells, wor
                 cells.state[clock] = now + cells.refractory[owner]
             else:
                 log.suppressed[part, owner] += 1
+
+
+@compiled
+def merge(
+    log: Log, history: int, first_step: int, steps: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The spikes of a chunk from all parts: their steps and lanes, by time, then lane."""
+    parts = log.nodes.shape[0]
+    count = 0
+    for part in range(parts):
+        count += log.ends[part, history + steps] - log.ends[part, history]
+    when, lanes = np.empty(count, np.int64), np.empty(count, np.int64)
+    at = 0
+    for row in range(history, history + steps):
+        for part in range(parts):  # each owns the lanes above those of the part before
+            for spike in range(log.ends[part, row], log.ends[part, row + 1]):
+                when[at] = first_step + row - history
+                lanes[at] = log.nodes[part, spike]
+                at += 1
+    return when, lanes

@@ -63,7 +63,7 @@ def advance_part(  # type: ignore[no-untyped-def]
             collect(part, block, k, now, row, cells, work, log)
         if (k + 1) % plan.epoch == 0:
             if plan.together:
-                wait(plan)
+                wait(plan, part, k)
             if settle(plan, log, row, k):
                 return k + 1
     return end_step

@@ -51,7 +51,7 @@ class _Step:
         self.next_potential = linker.add(methods.next_potential)
         self.phi = linker.add(mathx.phi)
         self.phi_short = linker.add(mathx.phi_short)
-        self.reach = linker.constants["PHI_REACH"]
+        self.phi_long = linker.add(mathx.phi_long)
         self.scratch: dict[str, int] = {"v": 0}
         for key, channel in structure.channels:
             for gate in channel.gates:
@@ -97,7 +97,7 @@ class _Step:
                 body.append(f"{self.work(f'rise {key}.{gate}')} = gate_dt * {alpha}")
                 body.append(f"{z} = gate_dt * ({alpha} + {beta})")
                 body.append(f"{self.work(f'z {key}.{gate}')} = {z}")
-                body.append(f"{wide} = mask({wide} | mask({z} > real({self.reach})))")
+                body.append(f"{wide} = mask({wide} | mask({z} > real({mathx.SHORT_REACH})))")
             lines += [f"    # rates of {key}: {channel.name}", f"    {wide} = mask(0)", *self.loop(*body)]
         return lines
 
@@ -137,7 +137,7 @@ class _Step:
 
     def membrane(self) -> list[str]:
         lines = ["    # membrane potential and spikes", "    wide = mask(0)"]
-        lines += self.loop(f"v = {self.state('v')}", f"{self.work('v')} = v", *self._membrane(self.phi_short))
+        lines += self.loop(f"v = {self.state('v')}", f"{self.work('v')} = v", *self._membrane(self.phi_long))
         lines += [
             "    if wide != 0:  # some lane is beyond the reach of the short form: once more, from the old v"
         ]
@@ -162,7 +162,7 @@ class _Step:
             f"conductance = {total}",
             f"net_current = {inward} - conductance * v",
             "z = dt / capacitance * conductance",
-            f"wide = mask(wide | mask(z > real({self.reach})))" if phi == self.phi_short else "",
+            f"wide = mask(wide | mask(z > real({mathx.LONG_REACH})))" if phi == self.phi_long else "",
             f"v_new = {self.next_potential}(v, net_current, dt / capacitance, {phi}(z))",
             f"{self.state('v')} = v_new",
             "free = clock <= now",
