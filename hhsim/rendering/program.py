@@ -31,7 +31,6 @@ from hhsim.intrinsics import borrow, local, scale
 from hhsim.jit import inline, kernel, kernel_parallel
 
 real = np.{precision}
-mask = np.int{bits}
 byte = np.uint8
 index = np.uint64
 '''
@@ -49,7 +48,7 @@ def render(structures: Sequence[Structure]) -> str:
     title = f"{structures[0].method}, {precision}: " + "; ".join(map(_title, structures))
     return "\n\n".join(
         [
-            HEADER.format(title=title, precision=precision, bits=precision[-2:]),
+            HEADER.format(title=title, precision=precision),
             linker.text(),
             *steps,
             _choice(len(steps)),

@@ -97,8 +97,8 @@ class _Step:
                 body.append(f"{self.work(f'rise {key}.{gate}')} = gate_dt * {alpha}")
                 body.append(f"{z} = gate_dt * ({alpha} + {beta})")
                 body.append(f"{self.work(f'z {key}.{gate}')} = {z}")
-                body.append(f"{wide} = mask({wide} | mask({z} > real({mathx.SHORT_REACH})))")
-            lines += [f"    # rates of {key}: {channel.name}", f"    {wide} = mask(0)", *self.loop(*body)]
+                body.append(f"{wide} = {wide} | ({z} > real({mathx.SHORT_REACH}))")
+            lines += [f"    # rates of {key}: {channel.name}", f"    {wide} = False", *self.loop(*body)]
         return lines
 
     def gates_and_receptors(self) -> list[str]:
@@ -114,7 +114,7 @@ class _Step:
         general = [line for key, gate in gates for line in self._gate(key, gate, self.phi)]
         return [
             "    # gates and receptors",
-            f"    if ({wide}) == 0:",
+            f"    if not ({wide}):",
             *self.loop(*short, *self._receptors(), depth=2),
             "    else:  # some rate is beyond the reach of the short form",
             *self.loop(*general, *self._receptors(), depth=2),
@@ -136,10 +136,10 @@ class _Step:
         return lines
 
     def membrane(self) -> list[str]:
-        lines = ["    # membrane potential and spikes", "    wide = mask(0)"]
+        lines = ["    # membrane potential and spikes", "    wide = False"]
         lines += self.loop(f"v = {self.state('v')}", f"{self.work('v')} = v", *self._membrane(self.phi_long))
         lines += [
-            "    if wide != 0:  # some lane is beyond the reach of the short form: once more, from the old v"
+            "    if wide:  # some lane is beyond the reach of the short form: once more, from the old v"
         ]
         return [*lines, *self.loop(f"v = {self.work('v')}", *self._membrane(self.phi), depth=2)]
 
@@ -162,7 +162,7 @@ class _Step:
             f"conductance = {total}",
             f"net_current = {inward} - conductance * v",
             "z = dt / capacitance * conductance",
-            f"wide = mask(wide | mask(z > real({mathx.LONG_REACH})))" if phi == self.phi_long else "",
+            f"wide = wide | (z > real({mathx.LONG_REACH}))" if phi == self.phi_long else "",
             f"v_new = {self.next_potential}(v, net_current, dt / capacitance, {phi}(z))",
             f"{self.state('v')} = v_new",
             "free = clock <= now",
