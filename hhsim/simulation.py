@@ -21,7 +21,7 @@ from hhsim.network.layout import LANES, lay_out
 from hhsim.rendering import load, render
 from hhsim.state import build_cells, build_work
 
-CHUNK_STEPS = 1000  # the most steps between two looks at signals and files
+CHUNK_STEPS = 4096  # the most steps between two looks at signals and files
 FRAME_BYTES = 32 << 20  # the most memory for the samples of a chunk
 LOG_SPIKES = 1 << 18  # spikes that a part's log can hold, beside what a single epoch may need
 MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
