@@ -43,3 +43,28 @@ def test_every_command_of_the_readme_works(command) -> None:
             arguments += [*SHORT, "--force"]
         result = command(*arguments)
         assert result.code == 0, f"{line}\n{result.err}"
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_s_python_works(command, small) -> None:
+    """The use from Python, with a shorter run, and the channel of one's own."""
+    shutil.copytree(CONFIGS, "configs")
+    api, channel = python_blocks()
+    assert "500 ms" in api
+    names: dict[str, object] = {}
+    exec(api.replace("500 ms", "2 ms"), names)
+    assert names["summary"].steps == 20
+    assert names["v"].units == "mV"
+    Path("my_channels.py").write_text(channel)
+    result = command(
+        "validate",
+        "configs/single.toml",
+        "--channels",
+        "my_channels.py",
+        "--set",
+        'cell.hh.channel.k.model="K_HH1952"',
+    )
+    assert result.code == 0, result.err
