@@ -65,6 +65,6 @@ def test_the_readme_s_python_works(command, small) -> None:
         "--channels",
         "my_channels.py",
         "--set",
-        'cell.hh.channel.k.model="K_HH1952"',
+        'cell.hh.channel.k.model="Kdr_HH1952"',
     )
     assert result.code == 0, result.err
