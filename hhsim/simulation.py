@@ -23,7 +23,7 @@ from hhsim.state import build_cells, build_work
 
 CHUNK_STEPS = 4096  # the most steps between two looks at signals and files
 FRAME_BYTES = 32 << 20  # the most memory for the samples of a chunk
-LOG_SPIKES = 1 << 18  # spikes that a part's log can hold, beside what a single epoch may need
+LOG_SPIKES = 1 << 18  # spikes that a part's log can hold beside what its cells could fire at most
 MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
 REBASE = 1 << 22  # steps a chunk may not exceed: its step numbers are exact in float32
 
@@ -78,7 +78,9 @@ class Simulation:
         )
         self.chunk_steps = max(chunk_steps // epoch, 1) * epoch
         lanes = int(np.diff(cuts).max()) * LANES
-        capacity = LOG_SPIKES + lanes * (epoch + 1)
+        # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
+        # is never taken.
+        capacity = LOG_SPIKES + lanes * (history + epoch)
         self.log = meeting.Log(
             np.zeros((self.threads, capacity), np.int32),
             np.zeros((self.threads, history + self.chunk_steps + 1), np.int64),
