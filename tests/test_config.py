@@ -366,6 +366,7 @@ EDITED = [
     ("[record]", POISSON + 'amplitude = "1 pA"\n[record]', "input[0].amplitude", ["unknown key"]),
     ("[record]", POISSON.replace("poisson", "poison") + "[record]", "input[0].model", ['"poisson"']),
     ("[record]", POISSON.replace("300 Hz", "-3 Hz") + "[record]", "input[0].rate", ["negative"]),
+    ("[record]", POISSON.replace("300 Hz", "20 MHz") + "[record]", "input[0].rate", ["2000 spikes", "1000"]),
     ("[[record.trace]]", "[record.trace]", "record.trace", ["a list", "[[record.trace]]"]),
     ("[[record.trace]]", '[[record.trace]]\npopulation = "exc"\nvariable = "v"\n[[record.trace]]',
      "record.trace[1]", ["already", "record.trace[0]"]),

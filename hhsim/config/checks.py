@@ -11,6 +11,8 @@ from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
 from hhsim.config.schema import PoissonInput, Projection, Trace
 
+MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
+
 
 def check(document: Document, report: Report) -> None:
     """Report every contradiction; values that were refused before are passed over."""
@@ -96,6 +98,10 @@ class _Checks:
         targets = self.targets(section.target, path)
         if isinstance(section, PoissonInput):
             self.receptor(section.receptor, targets, path)
+            run = self.document.run
+            if run is not None and known(section.rate, run.dt) and section.rate * run.dt > MOST_SPIKES:
+                text = f"is {section.rate * run.dt:g} spikes in each step of {run.dt:g} ms"
+                self.report.add((*path, "rate"), f"{text}; at most {MOST_SPIKES} can be counted")
         if known(section.start, section.stop) and section.start > section.stop:
             text = f"is before start ({section.stop:g} ms < {section.start:g} ms)"
             self.report.add((*path, "stop"), text)
