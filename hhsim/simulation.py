@@ -200,12 +200,10 @@ class Simulation:
     def _spikes(
         self, first: int, steps: int
     ) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        when, lanes = cpu.merge(self.log, self.plan.history, first, steps)
-        found = {}
-        for name, place in self.layout.places.items():
-            own = (lanes >= place.first) & (lanes < place.first + place.size)
-            found[name] = (when[own], lanes[own] - place.first)
-        return found
+        return {
+            name: cpu.spikes_of(self.log, self.plan.history, first, steps, place.first, place.size)
+            for name, place in self.layout.places.items()
+        }
 
     def _frames(self, first: int, steps: int) -> Iterator[npt.NDArray[np.float32]]:
         for offset, every, width in zip(

@@ -134,20 +134,22 @@ def collect(part: int, block: int, k: int, now: int, row: int, cells: Cells, wor
 
 
 @compiled
-def merge(
-    log: Log, history: int, first_step: int, steps: int
+def spikes_of(
+    log: Log, history: int, first_step: int, steps: int, first_lane: int, cells: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The spikes of a chunk from all parts: their steps and lanes, by time, then lane."""
-    parts = log.nodes.shape[0]
+    """The spikes of a chunk in the lanes of one population: their steps and its cells, by time, then cell."""
     count = 0
-    for part in range(parts):
-        count += log.ends[part, history + steps] - log.ends[part, history]
-    when, lanes = np.empty(count, np.int64), np.empty(count, np.int64)
+    for part in range(log.nodes.shape[0]):
+        for spike in range(log.ends[part, history], log.ends[part, history + steps]):
+            count += 0 <= log.nodes[part, spike] - first_lane < cells
+    when, who = np.empty(count, np.int64), np.empty(count, np.int64)
     at = 0
     for row in range(history, history + steps):
-        for part in range(parts):  # each owns the lanes above those of the part before
+        for part in range(log.nodes.shape[0]):  # each owns the lanes above those of the part before
             for spike in range(log.ends[part, row], log.ends[part, row + 1]):
-                when[at] = first_step + row - history
-                lanes[at] = log.nodes[part, spike]
-                at += 1
-    return when, lanes
+                cell = log.nodes[part, spike] - first_lane
+                if 0 <= cell < cells:
+                    when[at] = first_step + row - history
+                    who[at] = cell
+                    at += 1
+    return when, who
