@@ -112,8 +112,8 @@ else:
         """The same arrays (a named tuple), without a share in their ownership.
 
         Whoever owns an array counts references to it with atomic instructions, at each use of a tuple that
-        holds it, and all threads at the same address: measured 60 of 200 ms with one thread. The caller's
-        references must outlive the loan.
+        holds it, and all threads at the same address: measured 60 ms against 20 in `collect` for a second of
+        4000 cells. The caller's references must outlive the loan.
         """
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

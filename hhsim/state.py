@@ -51,7 +51,7 @@ CACHE_LINE = 64  # bytes; also the widest vector
 def aligned(size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Zeros that begin on a cache line: no vector straddles two lines, and no two parts share one.
 
-    Measured for 4000 cells with 2 threads: a third less time for a step in float32.
+    Measured for 4000 cells in float64: 7 % less time with one thread, 10 % with two.
     """
     wanted = np.dtype(dtype)
     raw = np.zeros(size * wanted.itemsize + CACHE_LINE, np.uint8)
