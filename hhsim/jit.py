@@ -15,6 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
+COMPILED_ROOMS = (
+    "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
+    "network", "state", "arrivals", "inputs", "backends", "rendering",
+)  # fmt: skip
+
 MOST_THREADS = 256  # an upper bound costs nothing with OpenMP: threads are made when they are asked for
 
 
@@ -25,7 +31,7 @@ def available_processors() -> int:
 
 @functools.cache
 def source_key() -> str:
-    """A hash of the package's sources and of what compiles them.
+    """A hash of the sources that matter to compiled code, and of what compiles them.
 
     Numba's own cache notices edits in the file of a kernel alone, and would run old physics after a
     change in a channel; a folder for each state of the sources cannot.
@@ -35,7 +41,10 @@ def source_key() -> str:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {numba.__version__}".encode())
     package = Path(__file__).parent
     for path in sorted(package.rglob("*.py")):
-        digest.update(str(path.relative_to(package)).encode())
+        name = path.relative_to(package)
+        if name.parts[0].removesuffix(".py") not in COMPILED_ROOMS:
+            continue
+        digest.update(str(name).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -43,6 +43,7 @@ ROOMS = [
     "running",
     "exporting",
     "report",
+    "commands",
     "cli",
 ]
 
@@ -55,12 +56,28 @@ MAY_IMPORT = {
     "pint": {"config"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
-    "click": {"cli", "report"},
+    "click": {"cli", "commands", "report"},
     "rich": {"report"},
 }
 
 # Rooms that answer at once, and hence know nothing of arrays.
-LIGHT = {"errors", "stopping", "model", "channels", "methods", "cell", "config", "advice", "report", "cli"}
+LIGHT = {
+    "errors",
+    "stopping",
+    "model",
+    "channels",
+    "methods",
+    "cell",
+    "config",
+    "advice",
+    "report",
+    "commands",
+    "cli",
+}
+
+# Rooms with kernels of their own that call no function of another file: for those, Numba's own look at the
+# file is enough.
+STANDS_ALONE: set[str] = set()
 
 MOST_LINES = 350
 
@@ -121,6 +138,20 @@ def test_numba_is_configured_in_one_place(path: Path) -> None:
     text = path.read_text()
     for word in ("njit", "fastmath", "numba.config", "set_num_threads", "error_model"):
         assert word not in text
+
+
+def test_the_cache_is_keyed_by_all_that_is_compiled() -> None:
+    """Nothing that a compiled function could name stands outside the rooms whose text is in the key."""
+    from hhsim import jit
+
+    keyed = {*jit.COMPILED_ROOMS}
+    assert keyed <= {*ROOMS}
+    for path in MODULES:
+        names = {name for name in imports(path) if name.startswith("hhsim.")}
+        if room_of(path) not in keyed:
+            assert room_of(path) in STANDS_ALONE or not any(name.startswith("hhsim.jit.") for name in names)
+        elif any(name.startswith("hhsim.jit.") for name in names):
+            assert {name.split(".")[1] for name in names} <= keyed | {"errors"}
 
 
 def test_backends_do_not_know_each_other() -> None:

@@ -1,0 +1,91 @@
+"""Options that several commands share, and the config that they describe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hhsim.config import Loaded
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+config_options = _options(
+    click.argument("config", type=click.Path()),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help='Replace a value of the config, as in projection.0.weight="7 nS". Can be repeated.',
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        metavar="NUMBER",
+        envvar="HHSIM_SEED",
+        show_envvar=True,
+        help="Replace the config's seed.",
+    ),
+    click.option("--duration", metavar="TIME", help='Replace the config\'s duration, as in "500 ms".'),
+    click.option(
+        "--precision",
+        type=click.Choice(["float64", "float32"]),
+        envvar="HHSIM_PRECISION",
+        show_envvar=True,
+        help="Replace the config's precision.",
+    ),
+    click.option(
+        "--channels",
+        multiple=True,
+        type=click.Path(),
+        metavar="FILE.py",
+        help="Python file that declares channels or receptors of your own. It is executed. Can be repeated.",
+    ),
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    metavar="NUMBER",
+    envvar="HHSIM_THREADS",
+    show_envvar=True,
+    help="Threads; as many as there are processors if left out.",
+)
+
+
+def load_config(
+    config: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    duration: str | None,
+    precision: str | None,
+    channels: tuple[str, ...],
+) -> Loaded:
+    """The config that `config_options` describe."""
+    from hhsim.channels import declare_from
+    from hhsim.config import load
+
+    for path in channels:
+        declare_from(path)
+    settings = {"seed": seed, "duration": duration, "precision": precision}
+    given = {key: value for key, value in settings.items() if value is not None}
+    return load(config, overrides, run=given)
+
+
+def before_numba() -> None:
+    """To be called before Numba is imported: `--threads` may ask for more than the environment allows."""
+    if "numba" not in sys.modules:
+        os.environ.pop("NUMBA_NUM_THREADS", None)  # Numba would take it for an upper bound

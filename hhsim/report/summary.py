@@ -1,0 +1,41 @@
+"""What a run did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hhsim.report.words import number, seconds, show_rows, speed
+
+if TYPE_CHECKING:
+    from hhsim.running import Summary
+
+
+def show_summary(summary: Summary) -> None:
+    """Print what a run did, on stdout."""
+    wall = summary.wall_s
+    click.echo(f"{summary.output}: {number(summary.neurons)} cells, {number(summary.synapses)} synapses")
+    rows = [
+        (
+            "simulated",
+            f"{seconds(summary.biological_s)} in {seconds(wall['simulate'])}: "
+            f"{speed(summary.biological_s, wall['simulate'])}, "
+            f"{summary.ns_per_neuron_step:.1f} ns for each cell and step",
+        ),
+        (
+            "in all",
+            f"{wall['total']:.2f} s: startup {wall['startup']:.2f}, build {wall['build']:.2f}, "
+            f"compile {wall['compile']:.2f}, write {wall['write']:.2f}",
+        ),
+    ]
+    for name, count in summary.spikes.items():
+        suppressed = summary.suppressed_crossings[name]
+        extra = f"; {number(suppressed)} more suppressed as refractory" if suppressed else ""
+        rows.append((name, f"{summary.rate_hz[name]:.2f} Hz, {number(count)} spikes{extra}"))
+    threads = "1 thread" if summary.threads == 1 else f"{summary.threads} threads"
+    rows += [
+        ("with", f"{summary.method}, {summary.precision}, {threads}, seed {summary.seed}"),
+        ("memory", f"{summary.peak_rss_bytes / 1e6:,.0f} MB at most"),
+    ]
+    show_rows(rows)
