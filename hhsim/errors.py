@@ -107,6 +107,26 @@ class NoSuchDevice(HhsimError):
     exit_code = 6
 
 
+class SelectionRefused(HhsimError):
+    """What was asked for of a recording is not in it."""
+
+    exit_code = 2
+
+
+class NotInstalled(HhsimError):
+    """A package that only some uses need is not there."""
+
+    exit_code = 6
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"this needs {self.package}: python -m pip install 'hhsim[{self.extra}]'"
+
+
 class Interrupted(HhsimError):
     """The run was stopped by a signal; the outputs are closed and hold all up to `t_ms`."""
 

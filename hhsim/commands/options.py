@@ -66,6 +66,58 @@ threads_option = click.option(
 )
 
 
+def quantity(unit: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """A callback for an option with a number and a unit, as in a config; it becomes a float in `unit`."""
+
+    def convert(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+        from hhsim.config.units import NotAQuantity, read
+
+        if value is None:
+            return None
+        try:
+            return float(read(value, unit)[0])
+        except NotAQuantity as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+
+    return convert
+
+
+def _nodes(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    first, _, end = value.partition(":")
+    if not (first.isdecimal() and end.isdecimal()):
+        raise click.BadParameter(f'"{value}" is no range of cells such as 0:50', context, parameter)
+    return int(first), int(end)
+
+
+selection_options = _options(
+    click.option(
+        "--start",
+        "start_ms",
+        callback=quantity("ms"),
+        metavar="TIME",
+        help='Look at what comes after, as in "100 ms".',
+    ),
+    click.option(
+        "--stop", "stop_ms", callback=quantity("ms"), metavar="TIME", help="Look at what comes before."
+    ),
+    click.option(
+        "--nodes",
+        callback=_nodes,
+        metavar="FIRST:END",
+        help="Look at these cells of each population, as in 0:50.",
+    ),
+    click.option(
+        "--population",
+        "populations",
+        multiple=True,
+        metavar="NAME",
+        help="Look at this population. Can be repeated.",
+    ),
+)
+
+
 def load_config(
     config: str,
     overrides: tuple[str, ...],

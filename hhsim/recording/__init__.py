@@ -6,14 +6,17 @@ from hhsim.recording.contents import Spikes, Trace
 from hhsim.recording.files import check_output
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
+from hhsim.recording.selection import Selection, select
 from hhsim.recording.writer import Recorder
 
 __all__ = [
     "Recorder",
     "Recording",
+    "Selection",
     "Spikes",
     "Trace",
     "TraceColumns",
     "check_output",
     "open_recording",
+    "select",
 ]

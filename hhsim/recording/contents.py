@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
 from hhsim.recording.files import damage_errors
-from hhsim.recording.streams import slabs
+from hhsim.recording.streams import SLAB, slabs
 
 
 class Spikes:
@@ -47,6 +47,36 @@ class Spikes:
         """The local id, from 0, of the cell of each spike."""
         with _reading(self._path, self._group):
             return np.asarray(self._group["node_ids"][: self._count], np.int64)
+
+    def rows(self, start_ms: float, stop_ms: float) -> range:
+        """Which spikes come from the steps between `start_ms` and `stop_ms`; found without reading them all.
+
+        A spike at the end of the step that leads to `stop_ms` is among them, one at `start_ms` is not:
+        windows that follow each other share no spike and lose none.
+        """
+        return range(self._first_after(start_ms), self._first_after(stop_ms))
+
+    def _first_after(self, t_ms: float) -> int:
+        step = round(t_ms / self._dt_ms)  # of the first step that begins at t_ms
+        low, high = 0, self._count
+        with _reading(self._path, self._group):
+            times = self._group["timestamps"]
+            while low < high:
+                middle = (low + high) // 2
+                if round(times[middle] / self._dt_ms) - 1 < step:
+                    low = middle + 1
+                else:
+                    high = middle
+        return low
+
+    def pieces(self, rows: range | None = None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        """Times in ms and local ids of the spikes in `rows` (default: all), in pieces of constant size."""
+        rows = range(self._count) if rows is None else rows
+        with _reading(self._path, self._group):
+            for first in range(rows.start, rows.stop, SLAB):
+                part = slice(first, min(first + SLAB, rows.stop))
+                times = np.asarray(self._group["timestamps"][part], np.float64)
+                yield times, np.asarray(self._group["node_ids"][part], np.int64)
 
     def sha256(self) -> str:
         """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""
@@ -83,6 +113,12 @@ class Trace:
         """The state at each time in `t_ms`, [frames, nodes]."""
         with _reading(self._path, self._data):
             return np.asarray(self._data[: self.frames], np.float32)
+
+    def read(self, frames: range, columns: slice = slice(None)) -> NDArray[np.float32]:
+        """The state in some frames, [frames, nodes], of the cells `nodes[columns]`; reads no more."""
+        with _reading(self._path, self._data):
+            part = slice(frames.start, min(frames.stop, self.frames), frames.step)
+            return np.asarray(self._data[part, columns], np.float32)
 
     def __repr__(self) -> str:
         return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"

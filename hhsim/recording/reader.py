@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -85,6 +86,15 @@ class Recording:
             if file[layout.OURS].attrs["recording"] != self._run:
                 raise FileFailed(str(path), f"belongs to another run than {self.path.name}")
             return Trace(path, file[layout.REPORT][population])
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Cells of each population that is recorded; up to the last traced one where no spikes are."""
+        sizes = dict(self.populations)
+        for (population, _), trace in self.traces.items():
+            if population not in self.populations:
+                sizes[population] = max(sizes.get(population, 0), int(trace.nodes[-1]) + 1)
+        return sizes
 
     def trace(self, population: str, variable: str = layout.MAIN_VARIABLE) -> Trace:
         """The trace of `variable` of `population`; raises KeyError if none was recorded."""

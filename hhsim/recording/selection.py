@@ -1,0 +1,76 @@
+"""Which part of a recording to look at: a window of time, some populations, some of their cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hhsim.errors import SelectionRefused
+from hhsim.recording.reader import Recording
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A window from `start_ms` to `stop_ms`, and of each population the cells from `first` to `end`.
+
+    Times are those of steps: a spike at the end of the step that leads to `stop_ms` is in, one at `start_ms`
+    is not. `whole` says that nothing was left out.
+    """
+
+    start_ms: float
+    stop_ms: float
+    cells: dict[str, range]  # of each population chosen, in the recording's order
+    whole: bool
+
+    @property
+    def duration_ms(self) -> float:
+        return self.stop_ms - self.start_ms
+
+
+def select(
+    recording: Recording,
+    *,
+    start_ms: float | None = None,
+    stop_ms: float | None = None,
+    nodes: tuple[int, int] | None = None,
+    populations: Sequence[str] = (),
+) -> Selection:
+    """What of `recording` is meant; all that is left out is not restricted.
+
+    Parameters
+    ----------
+    start_ms, stop_ms : the window; by default all that was recorded up to now
+    nodes : half-open range of local ids, taken from each population
+    populations : names of populations
+
+    Raises
+    ------
+    SelectionRefused
+        for a window or range with nothing in it, or a population that is not there
+    """
+    known = list(recording.populations) + [name for name, _ in recording.traces]
+    for name in populations:
+        if name not in known:
+            raise SelectionRefused(
+                f"no population {name!r} was recorded; there are: {', '.join(dict.fromkeys(known)) or 'none'}"
+            )
+    end = recording.stopped_at_ms
+    start, stop = start_ms or 0.0, end if stop_ms is None else min(stop_ms, end)
+    if start < 0 or (end > 0 and not start < stop):
+        raise SelectionRefused(
+            f"nothing lies between {start:g} and {stop:g} ms: the recording goes from 0 to {end:g} ms"
+        )
+    cells = {}
+    for name in dict.fromkeys(known):
+        if populations and name not in populations:
+            continue
+        size = recording.sizes[name]
+        low, high = nodes or (0, size)
+        if not 0 <= low < high:
+            raise SelectionRefused(f"there are no cells from {low} to {high}: a range is FIRST:END, from 0")
+        cells[name] = range(min(low, size), min(high, size))
+    if cells and not any(cells.values()):
+        largest = max(recording.sizes[name] for name in cells)
+        raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")
+    whole = start == 0 and stop == end and not populations and nodes is None
+    return Selection(start, stop, cells, whole)
