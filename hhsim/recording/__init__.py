@@ -6,7 +6,7 @@ from hhsim.recording.contents import Spikes, Trace
 from hhsim.recording.files import check_output
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
-from hhsim.recording.selection import Selection, select
+from hhsim.recording.selection import Selection, select, selected_spikes
 from hhsim.recording.writer import Recorder
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "check_output",
     "open_recording",
     "select",
+    "selected_spikes",
 ]
