@@ -93,6 +93,7 @@ def test_all_spikes_without_the_trains(small_run) -> None:
             assert np.array_equal(channels[chosen] - first, recording.spikes[name].nodes)
 
 
+@pytest.mark.filterwarnings("ignore")  # of Elephant's own making
 def test_elephant_takes_them(small_run) -> None:
     with hhsim.open(small_run.output) as recording:
         trains = segment_of(recording.to_neo(populations=["inh"])).spiketrains
@@ -157,7 +158,8 @@ def test_a_selection_is_a_part_of_the_whole(tmp_path_factory, a, b, start, stop,
     assert len(trains) == 2 * (7 - first)
     for i, train in enumerate(trains):
         name, node = ("a", "b")[i // (7 - first)], first + i % (7 - first)
-        steps = sorted(step for step, cell in (a if name == "a" else b) if cell == node and start <= step < stop)
+        own = a if name == "a" else b
+        steps = sorted(step for step, cell in own if cell == node and start <= step < stop)
         assert (train.annotations["population"], train.annotations["node_id"]) == (name, node)
         assert np.array_equal(np.rint(train.magnitude / DT) - 1, steps)
 
@@ -178,7 +180,7 @@ def test_a_recording_that_was_cut_off(tmp_path) -> None:
 
 
 def test_what_is_not_there_is_refused(small_run) -> None:
-    with hhsim.open(small_run.output) as recording, pytest.raises(SelectionRefused, match="there are: exc, inh"):
+    with hhsim.open(small_run.output) as recording, pytest.raises(SelectionRefused, match="there are: exc"):
         recording.to_neo(populations=["esc"])
 
 
@@ -191,8 +193,8 @@ def test_a_missing_neo_says_how_to_get_it(small_run, monkeypatch, package) -> No
 
 
 def test_many_cells_take_seconds(tmp_path) -> None:
-    """Neo's own way looks through all spikes for each cell: this would take a quarter of an hour."""
-    cells, count = 50_000, 500_000
+    """1.5 s; a minute if all spikes were looked through for each cell, as Neo's own list does."""
+    cells, count = 100_000, 1_000_000
     rng = np.random.default_rng(1)
     steps = np.sort(rng.integers(0, 100, count))
     path = record(tmp_path / "out.h5", {"a": cells}, [("a", steps, rng.integers(0, cells, count))])
@@ -202,4 +204,4 @@ def test_many_cells_take_seconds(tmp_path) -> None:
         flat = time.perf_counter() - begin
         assert sum(len(train) for train in trains) == count
     assert flat < 2
-    assert time.perf_counter() - begin < 20
+    assert time.perf_counter() - begin < 15

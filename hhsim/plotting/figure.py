@@ -124,7 +124,7 @@ def _panels(view: View, kinds: Sequence[str]) -> list[Panel]:
 
 
 def _trace_panel(view: View, variable: str, rows: list[Row]) -> Panel:
-    inches = max(TRACE_INCHES, min(0.25 * len(rows), RASTER_INCHES))
+    inches = max(TRACE_INCHES if len(rows) > 1 else 1.6 * TRACE_INCHES, min(0.25 * len(rows), RASTER_INCHES))
     return Panel(lambda axes: draw_traces(axes, view, variable, rows), inches, True, "trace")
 
 
@@ -182,7 +182,8 @@ def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
         shared.set_xlim(view.start_ms / unit, view.stop_ms / unit)
     for panel, axes in placed:
         note = panel.draw(axes)
-        axes.set_title(note, loc="right", alpha=0.7, parse_math=False)
+        # a title that is not empty keeps its room, so that panels beside each other begin at the same height
+        axes.set_title(note or " ", loc="right", alpha=0.7, parse_math=False)
     _name_lines(placed)
 
 
@@ -216,9 +217,21 @@ def _say_what_it_is(figure: Figure, view: View) -> None:
     title = str(recording.facts.get("title") or recording.path.stem)
     figure.suptitle(title, x=0.012, ha="left", parse_math=False)
     width = int(figure.get_figwidth() * 72 / (SMALL * 0.52))
-    text = textwrap.fill("  ·  ".join(provenance(recording)), width, break_on_hyphens=False)
+    text = _lines(provenance(recording), width)
     colour = matplotlib.rcParams["text.color"]
     figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False)
+
+
+def _lines(parts: Sequence[str], width: int) -> str:
+    """`parts` beside each other, broken between them, or within one that is longer than a line."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}  ·  {part}" if lines[-1] else part
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += textwrap.wrap(part, width, break_on_hyphens=False)
+    return "\n".join(line for line in lines if line)
 
 
 def provenance(recording: Recording) -> list[str]:
@@ -240,7 +253,11 @@ def provenance(recording: Recording) -> list[str]:
 
 def _how_far(recording: Recording) -> str:
     if recording.complete:
-        return f"complete, {recording.duration_ms:g} ms"
-    reached = f"{recording.stopped_at_ms:g} of {recording.duration_ms:g} ms"
-    closed = "summary" in recording.facts or recording.checksums
+        return f"complete, {_time(recording.duration_ms)}"
+    reached = f"{_time(recording.stopped_at_ms)} of {_time(recording.duration_ms)}"
+    closed = bool(recording.checksums)  # written last; without spikes there is none
     return f"cut off at {reached}" if closed else f"{reached}: still being written, or cut off"
+
+
+def _time(ms: float) -> str:
+    return f"{ms:g} ms" if ms < 10_000 else f"{ms / 1000:g} s"

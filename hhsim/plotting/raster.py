@@ -15,7 +15,7 @@ from hhsim.plotting.view import Floats, Ints, View
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POINTS_PER_AREA = 0.5  # on a square of 1 pt × 1 pt, at most; more hide each other
+POINTS_PER_AREA = 0.7  # on a square of 1 pt × 1 pt, at most; more hide each other
 MOST_LEFT_OUT = 10  # thinning shows at least every 10th cell; beyond that, a density tells more
 LEAST_CELLS = 50  # of a population that thinning must leave
 MOST_IN_VECTORS = 4000  # points that are kept as such in PDF and SVG; more are rasterised there
@@ -102,18 +102,18 @@ def _draw_points(
         found[name] = np.concatenate(times), np.concatenate(heights)
     shown = sum(len(times) for times, _ in found.values())
     width_pt = axes.bbox.width / axes.figure.dpi * 72
-    dot = min(max(math.sqrt(0.3 * width_pt * height_pt / max(shown, 1)), 0.7), 1.8)  # pt
+    dot = min(max(math.sqrt(0.25 * width_pt * height_pt / max(shown, 1)), 0.7), 1.8)  # pt
     for name, (times, heights) in found.items():
         band = bands[name]
         row = (band.top - band.bottom) * height_pt / len(band.cells) * every[name]  # pt
-        tick = row > 3  # a row high enough for strokes
+        stroke = row > 3 or dot > 1  # where there is room, so that spikes that follow closely stay apart
         axes.plot(
             times,
             heights,
             linestyle="none",
-            marker="|" if tick else "o",
-            markersize=min(0.75 * row, 12) if tick else dot,
-            markeredgewidth=0.7 if tick else 0,
+            marker="|" if stroke else "o",
+            markersize=min(max(0.75 * row, 1.6), 12) if stroke else dot,
+            markeredgewidth=(0.7 if row > 3 else 0.5) if stroke else 0,
             color=view.pens[name].colour,
             rasterized=shown > MOST_IN_VECTORS,
         )

@@ -27,7 +27,10 @@ def draw_rates(axes: Axes, view: View) -> str:
         highest = max(highest, float(rate.max()))
     axes.set_ylim(0, highest * 1.06 or 1)
     axes.set_ylabel("rate (Hz)")
-    axes.yaxis.get_major_locator().set_params(nbins=4)
+    if highest:
+        axes.yaxis.get_major_locator().set_params(nbins=4)
+    else:
+        axes.set_yticks([0, 1])
     return f"bins of {bin_steps * view.dt_ms:g} ms"
 
 

@@ -60,7 +60,9 @@ def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
     unit = view.time_unit[0]
     pitch = 1.08 * (high - low) if len(shown) > 1 else 0.0
     for i, (row, (times, values)) in enumerate(zip(shown, lines, strict=True)):
-        axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=0.6)
+        # finer where each pixel has a stroke from its lowest to its highest value
+        fine = 0.6 if len(times) < axes.bbox.width else 0.35
+        axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=fine)
     margin = 0.04 * (high - low)
     axes.set_ylim(low - margin, high + (len(shown) - 1) * pitch + margin)
     label = variable if units == "1" else f"{variable} ({units})"

@@ -122,7 +122,7 @@ class Recording:
         signal for each trace. Trains and signals are annotated with their `population`; a train has the
         local id of its cell as `node_id`, a signal has those of its columns as the array annotation
         `node_id`. The trains are made from the flat arrays when one of them is first looked at, 4000 in
-        0.1 s; `block.segments[0].spiketrains.multiplexed` gives all spikes without making them.
+        0.05 s; `block.segments[0].spiketrains.multiplexed` gives all spikes without making them.
 
         Raises NotInstalled where Neo is missing, and SelectionRefused as `select` does.
         """

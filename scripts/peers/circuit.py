@@ -48,6 +48,16 @@ class Circuit:
         mechanism = next(m for m in (*self.cell.channels, *self.cell.receptors) if m.key == key)
         return number(mechanism.parameters[name])
 
+    def traub_miles(self) -> tuple[str, str, str]:
+        """The keys of leak, sodium and potassium, for peers whose cell is that of COBAHH alone."""
+        keys = {channel.model: channel.key for channel in self.cell.channels}
+        models = ("leak", "Na_TM1991", "K_TM1991")
+        receptors = {receptor.model for receptor in self.cell.receptors}
+        if set(keys) != set(models) or len(self.cell.channels) != len(models) or receptors - {"exponential"}:
+            raise SystemExit(f"this peer runs cells of {', '.join(models)} and exponential receptors alone")
+        leak, sodium, potassium = (keys[model] for model in models)
+        return leak, sodium, potassium
+
     @property
     def receptors(self) -> tuple[Mechanism, ...]:
         return self.cell.receptors

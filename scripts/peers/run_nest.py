@@ -32,39 +32,40 @@ import numpy as np
 
 from hhsim.model import PoissonInput, StepCurrent
 
-STATES = {"v": "V_m", "na.m": "Act_m", "na.h": "Inact_h", "k.n": "Act_n"}
 PORTS = (("ex", 1.0), ("in", -1.0))  # NEST tells its two receptors apart by the sign of the weight
 
 
 def check(circuit: Circuit, dt: float, tolerance: float | None, precision: str, method: str | None) -> None:
     """Refuse what NEST would not do, or would do otherwise."""
-    spike, v_t = circuit.cell.spike, circuit.parameter("na", "v_t")
+    _, na, k = circuit.traub_miles()
+    spike, v_t = circuit.cell.spike, circuit.parameter(na, "v_t")
     refused = {
         "--method: NEST's hh_cond_exp_traub knows rkf45 alone": method not in (None, "rkf45"),
         "--precision: NEST computes in float64 alone": precision != "float64",
         "--tolerance: that of hh_cond_exp_traub is fixed": tolerance is not None,
         f"hh_cond_exp_traub has {len(PORTS)} receptors": len(circuit.receptors) > len(PORTS),
-        "hh_cond_exp_traub has one v_t for both channels": circuit.parameter("k", "v_t") != v_t,
+        "hh_cond_exp_traub has one v_t for both channels": circuit.parameter(k, "v_t") != v_t,
         "hh_cond_exp_traub sees peaks above v_t + 30 mV alone": spike.rule == "peak"
         and spike.threshold != v_t + 30,
         f"in NEST a delay is at least one step of {dt} ms": any(e.delay < dt / 2 for e in circuit.edges),
     }
     for reason, holds in refused.items():
         if holds:
-            raise SystemExit(f"{reason}; this circuit cannot be run")
+            raise SystemExit(reason)
 
 
 def parameters(circuit: Circuit) -> dict[str, float]:
     """Those of `hh_cond_exp_traub`, in its units: mV, nS, pF, ms."""
+    leak, na, k = circuit.traub_miles()
     values = {
         "C_m": circuit.capacitance,
-        "g_L": circuit.parameter("leak", "g_max"),
-        "E_L": circuit.parameter("leak", "e_rev"),
-        "g_Na": circuit.parameter("na", "g_max"),
-        "E_Na": circuit.parameter("na", "e_rev"),
-        "g_K": circuit.parameter("k", "g_max"),
-        "E_K": circuit.parameter("k", "e_rev"),
-        "V_T": circuit.parameter("na", "v_t"),
+        "g_L": circuit.parameter(leak, "g_max"),
+        "E_L": circuit.parameter(leak, "e_rev"),
+        "g_Na": circuit.parameter(na, "g_max"),
+        "E_Na": circuit.parameter(na, "e_rev"),
+        "g_K": circuit.parameter(k, "g_max"),
+        "E_K": circuit.parameter(k, "e_rev"),
+        "V_T": circuit.parameter(na, "v_t"),
     }
     if circuit.cell.spike.rule == "peak":
         values["t_ref"] = circuit.cell.spike.refractory
@@ -110,7 +111,7 @@ def conduct(circuit: Circuit, cells: object, dt: float) -> None:
     """
     generator = nest.Create("spike_generator", params={"spike_times": [dt]})
     for key, sign in signs(circuit).items():
-        g = circuit.states.get(f"g.{key}", np.zeros(circuit.size))
+        g = circuit.states[f"g.{key}"]
         filled = np.flatnonzero(g)
         if len(filled):
             sources = np.full(len(filled), generator.tolist()[0])
@@ -118,6 +119,13 @@ def conduct(circuit: Circuit, cells: object, dt: float) -> None:
             nest.Connect(sources, filled + 1, "one_to_one", here)
     cells.V_m = -100.0  # far from a spike
     nest.Simulate(2 * dt)
+
+
+def states(circuit: Circuit) -> dict[str, np.ndarray]:
+    """Initial V and gates under NEST's names."""
+    _, na, k = circuit.traub_miles()
+    names = {"V_m": "v", "Act_m": f"{na}.m", "Inact_h": f"{na}.h", "Act_n": f"{k}.n"}
+    return {name: circuit.states[state] for name, state in names.items()}
 
 
 def stretches(circuit: Circuit, duration: float, dt: float) -> list[tuple[float, np.ndarray]]:
@@ -148,9 +156,8 @@ def main() -> None:
         cells, recorder = build(circuit, options.dt, options.threads, options.seed, start)
         if given_g:
             conduct(circuit, cells, options.dt)
-        for state, name in STATES.items():
-            if state in circuit.states:
-                setattr(cells, name, circuit.states[state])
+        for name, values in states(circuit).items():
+            setattr(cells, name, values)
         cells.I_e = parts[0][1]
         nest.Prepare()
         if repeat == 0:

@@ -43,7 +43,6 @@ AREA = 20_000.0  # µm²; circuits hold whole cells' values, so any area does
 PER_CM2 = 100.0 / AREA  # pF of a cell → µF/cm², or nS → mS/cm²
 METHODS = ("fixed", "crank_nicolson", "cvode")
 LONG = 1e9  # ms
-GATES = {"na.m": "m", "na.h": "h", "k.n": "n"}
 
 
 def load_channels() -> None:
@@ -72,6 +71,7 @@ class Network:
 
 def build(circuit: Circuit) -> Network:
     value = circuit.parameter
+    leak, na, k = circuit.traub_miles()
     segments = []
     for cell in range(circuit.size):
         section = h.Section(name=f"cell{cell}")
@@ -80,12 +80,12 @@ def build(circuit: Circuit) -> Network:
         section.insert("pas")
         section.insert("traub_miles")
         segment = section(0.5)
-        segment.pas.g = value("leak", "g_max") * PER_CM2 / 1000  # mS → S
-        segment.pas.e = value("leak", "e_rev")
-        for key in ("na", "k"):
-            setattr(segment.traub_miles, f"g_{key}", value(key, "g_max") * PER_CM2 / 1000)
-            setattr(segment.traub_miles, f"e_{key}", value(key, "e_rev"))
-            setattr(segment.traub_miles, f"v_t_{key}", value(key, "v_t"))
+        segment.pas.g = value(leak, "g_max") * PER_CM2 / 1000  # mS → S
+        segment.pas.e = value(leak, "e_rev")
+        for key, ion in ((na, "na"), (k, "k")):
+            setattr(segment.traub_miles, f"g_{ion}", value(key, "g_max") * PER_CM2 / 1000)
+            setattr(segment.traub_miles, f"e_{ion}", value(key, "e_rev"))
+            setattr(segment.traub_miles, f"v_t_{ion}", value(key, "v_t"))
         segments.append(segment)
     synapses: dict[str, list[Any]] = {}
     for receptor in circuit.receptors:
@@ -142,6 +142,8 @@ def poisson(
 
 def prepare(circuit: Circuit, network: Network, drive: list[tuple[Any, list[float]]]) -> list[Any]:
     """What `finitialize` is to do each time: set V; then gates and g, and queue the input."""
+    _, na, k = circuit.traub_miles()
+    gates = {"m": f"{na}.m", "h": f"{na}.h", "n": f"{k}.n"}
     states = {name: values.tolist() for name, values in circuit.states.items()}
 
     def set_potentials() -> None:
@@ -149,7 +151,7 @@ def prepare(circuit: Circuit, network: Network, drive: list[tuple[Any, list[floa
             segment.v = v
 
     def set_others() -> None:
-        for state, gate in GATES.items():
+        for gate, state in gates.items():
             for segment, x in zip(network.segments, states[state], strict=True):
                 setattr(segment.traub_miles, gate, x)
         for receptor, synapses in network.synapses.items():
