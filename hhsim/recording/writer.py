@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hhsim.errors import FileFailed
 from hhsim.recording import layout
 from hhsim.recording.files import check_output, file_errors, hidden_name, output_paths, publish
+from hhsim.recording.journal import Journal
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.storage import Storage
 from hhsim.recording.streams import SLAB, FrameStream, SpikeStream
@@ -72,11 +73,15 @@ class Recorder:
         try:
             for place, hidden in temporary.items():
                 with file_errors(place):
-                    self._storages[place] = Storage(hidden)
+                    self._storages[place] = Storage(hidden, Journal(place, self._run))
                 self._files[place] = h5py.File(self._storages[place], "w", rdcc_nbytes=CHUNK_CACHE_BYTES)
             with self._writing():
                 self._create(populations, traces, places, resolved_config)
             self._commit()
+            for place, storage in self._storages.items():
+                storage.sync()  # or a loss of power could leave the name without the file
+                with file_errors(place):
+                    storage.check()
             publish(temporary, overwrite)
         except BaseException:
             self._discard(temporary)
@@ -135,17 +140,13 @@ class Recorder:
             self._frames[trace_index].append(frames)
 
     def flush(self, t_ms: float) -> None:
-        """Hand everything up to `t_ms` to the operating system: readable by others, and safe from a kill.
-
-        Not safe from a loss of power: only `close` waits for the disk.
-        """
+        """Let everything up to `t_ms` be readable by others, and safe from a kill and a loss of power."""
         with self._writing():
             for spikes in self._spikes.values():
                 spikes.drain()
             for frames in self._frames:
                 frames.drain()
-        self._commit()
-        with self._writing():
+            self._let_h5py_write()
             for frames in self._frames:
                 frames.publish()  # only now, as HDF5 would write it before the rows that it tells of
             for file in self._files.values():
@@ -203,11 +204,14 @@ class Recorder:
     def _commit(self) -> None:
         """Let the files become what was written to them, all at about the same time."""
         with self._writing():
-            for file in self._files.values():
-                file.flush()  # Dataset.flush alone would leave a file that nobody can read
+            self._let_h5py_write()
         with self._writing():
-            for storage in self._storages.values():
+            for storage in reversed(self._storages.values()):  # the main file last: what it tells of is there
                 storage.commit()
+
+    def _let_h5py_write(self) -> None:
+        for file in self._files.values():
+            file.flush()  # Dataset.flush alone would leave a file that nobody can read
 
     def _close_files(self) -> None:
         storages = dict(self._storages)
