@@ -18,7 +18,7 @@ import pytest
 
 from hhsim.errors import FileFailed
 from hhsim.recording import Recorder, TraceColumns, open_recording, recover
-from hhsim.recording.journal import journal_path
+from hhsim.recording.journal import journal_path, read_journal
 
 DT, FLUSHES = 0.1, 2
 SPIKES, FRAMES = 700, 40  # of each flush
@@ -260,10 +260,21 @@ def test_a_second_run_on_the_same_output_is_refused(tmp_path) -> None:
         assert len(recording.spikes["exc"]) == 1
 
 
+def die_in_a_commit(folder: Path) -> None:
+    """A recording that ends as soon as its journal holds a commit."""
+    for limit in range(100):
+        for file in folder.iterdir():
+            file.unlink()
+        record_and_die(folder, limit, created=True)
+        if read_journal(journal_path(folder / "out.h5")) is not None:
+            return
+    raise AssertionError("no journal")
+
+
 def test_a_journal_of_another_file_changes_nothing(tmp_path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        record_and_die(tmp_path / name, 20, created=True)
+        die_in_a_commit(tmp_path / name)
     ours = (tmp_path / "a/out.h5").read_bytes()
     shutil.copy(journal_path(tmp_path / "b/out.h5"), journal_path(tmp_path / "a/out.h5"))
     with pytest.raises(FileFailed, match="is not the file that"):
@@ -273,7 +284,7 @@ def test_a_journal_of_another_file_changes_nothing(tmp_path) -> None:
 
 def test_a_damaged_journal_is_not_replayed(tmp_path) -> None:
     """A journal whose own writing was cut off: its commit had not begun."""
-    record_and_die(tmp_path, 20, created=True)
+    die_in_a_commit(tmp_path)
     journal = journal_path(tmp_path / "out.h5")
     whole = journal.read_bytes()
     for damaged in (whole[:-1], whole[:50], b"", whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
