@@ -64,7 +64,7 @@ class Simulation:
         self.currents = build_currents(model, self.layout)
         self.step = 0
         self.spike_counts = dict.fromkeys(model.populations, 0)
-        self._shift = 0
+        self.shift = 0  # steps since the refractory clocks were last counted from
         self._build_log(np.array(cuts, np.int64), min(chunk_steps, REBASE))
         self._build_samples(cuts)
 
@@ -148,7 +148,7 @@ class Simulation:
                 begin,
                 end,
                 first,
-                self._shift,
+                self.shift,
                 self.cells,
                 self.work,
                 self.connections,
@@ -175,14 +175,14 @@ class Simulation:
             epochs_end = -(-(first + most_steps) // self.plan.epoch) * self.plan.epoch
             steps = min(steps, max(epochs_end - first, 1))
         done = self._advance(steps)
-        self._shift = done
+        self.shift = done
         self.step = first + done
         diverged = self._diverged()
         if diverged is not None:
             done = round(diverged.t_ms / self.model.run.dt) - first
             self.step = first + done
         chunk = Chunk(first, done, self._spikes(first, done), list(self._frames(first, done)), diverged)
-        self._keep_history(self._shift)
+        self._keep_history(self.shift)
         for name, (steps_of_spikes, _) in chunk.spikes.items():
             self.spike_counts[name] += len(steps_of_spikes)
         return chunk

@@ -38,6 +38,7 @@ ROOMS = [
     "rendering",
     "recording",
     "simulation",
+    "checkpoint",
     "advice",
     "memory",
     "running",
