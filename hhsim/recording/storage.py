@@ -75,6 +75,12 @@ class Storage:
         else:
             self._journal.remove()
 
+    def abandon(self) -> None:
+        """Close an existing file as it was when it was opened, or last committed."""
+        self._waiting.clear()
+        self._resize(self._committed)
+        self.close()
+
     def _guarded(self, action: Callable[[], None]) -> None:
         if self.error is None:
             try:
