@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -32,6 +33,12 @@ class Positions:
     t_ms: float
     spikes: dict[str, Position]  # of each population
     frames: list[Position]  # of each trace
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Positions:
+        """The inverse of `dataclasses.asdict`."""
+        spikes = {name: Position(**each) for name, each in values["spikes"].items()}
+        return cls(values["run"], values["t_ms"], spikes, [Position(**each) for each in values["frames"]])
 
 
 class Recorder:
