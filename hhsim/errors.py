@@ -5,6 +5,7 @@ No type here knows of the command line: `hhsim.cli` turns each into words and an
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -49,17 +50,39 @@ class Diverged(HhsimError):
 
     exit_code = 4
 
-    def __init__(self, population: str, node: int, t_ms: float) -> None:
-        super().__init__(population, node, t_ms)
+    def __init__(
+        self, population: str, node: int, t_ms: float, values: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(population, node, t_ms, values)
         self.population = population
         self.node = node
         self.t_ms = t_ms
+        self.values = dict(values or {})  # of the states of the cell at the end of the chunk of steps
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"the membrane potential of cell {self.node} of population {self.population!r} "
             f"is no longer a finite number at t = {self.t_ms:g} ms"
         )
+        values = ", ".join(f"{name} = {value:g}" for name, value in self.values.items())
+        return f"{text} ({values})" if values else text
+
+
+class GuardStopped(HhsimError):
+    """A guard of the config stopped the run."""
+
+    exit_code = 4
+
+    def __init__(self, guard: str, population: str, nodes: Sequence[int], t_ms: float, found: str) -> None:
+        super().__init__(guard, population, nodes, t_ms, found)
+        self.guard = guard  # its key in the config
+        self.population = population
+        self.nodes = tuple(nodes)  # of the cells that it is about, a few at most; none: all
+        self.t_ms = t_ms
+        self.found = found  # what was seen, and what is allowed
+
+    def __str__(self) -> str:
+        return f"guards.{self.guard}: {self.found}"
 
 
 class FileFailed(HhsimError):

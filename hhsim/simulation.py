@@ -194,8 +194,16 @@ class Simulation:
         step, lane = min((int(step), int(lane)) for step, lane in failures)
         for place in self.layout.places.values():
             if place.first <= lane < place.first + place.size:
-                return Diverged(place.name, lane - place.first, step * self.model.run.dt)
+                return Diverged(
+                    place.name, lane - place.first, step * self.model.run.dt, self._states(place.name, lane)
+                )
         raise AssertionError("a failure outside every population")
+
+    def _states(self, population: str, lane: int) -> dict[str, float]:
+        """All states of the cell in `lane`, as they are now."""
+        start = int(self.cells.starts[lane // LANES]) + lane % LANES
+        states = structure_of(self.model, self.model.cell_of(population)).states
+        return {name: float(self.cells.state[start + row * LANES]) for row, name in enumerate(states)}
 
     def _spikes(
         self, first: int, steps: int

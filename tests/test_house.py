@@ -39,6 +39,7 @@ ROOMS = [
     "recording",
     "simulation",
     "checkpoint",
+    "guarding",
     "advice",
     "memory",
     "running",

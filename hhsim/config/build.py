@@ -33,6 +33,7 @@ def build(document: Document) -> model.Model:
         inputs=tuple(i for s in document.inputs for i in _inputs(s, populations)),
         record_spikes=tuple(populations) if document.spikes is None else document.spikes,
         traces=tuple(_trace(t, populations, run.dt) for t in document.traces if t is not None),
+        guards=_guards(document.guards),
     )
 
 
@@ -76,3 +77,9 @@ def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: 
     return model.Trace(
         section.population, section.variable, nodes, dt if section.every is None else section.every
     )
+
+
+def _guards(section: schema.Guards | None) -> model.Guards | None:
+    if section is None:
+        return None
+    return model.Guards(section.every, section.rate_max, section.silent_for, section.v_range)
