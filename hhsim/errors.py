@@ -5,6 +5,7 @@ No type here knows of the command line: `hhsim.cli` turns each into words and an
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -150,6 +151,35 @@ class NotInstalled(HhsimError):
         return f"this needs {self.package}: python -m pip install 'hhsim[{self.extra}]'"
 
 
+class CheckpointRefused(HhsimError):
+    """A run cannot go on from its checkpoint, as something is not what it was."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, reason: str, differences: Sequence[str]) -> None:
+        super().__init__(path, reason, differences)
+        self.path = path
+        self.reason = reason
+        self.differences = tuple(differences)
+
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.path} cannot be gone on from: {self.reason}", *self.differences])
+
+
+class OutOfTime(HhsimError):
+    """The run was stopped in time before its wall time was over; it can be continued."""
+
+    exit_code = 75
+
+    def __init__(self, t_ms: float, most_s: float) -> None:
+        super().__init__(t_ms, most_s)
+        self.t_ms = t_ms
+        self.most_s = most_s
+
+    def __str__(self) -> str:
+        return f"stopped at t = {self.t_ms:g} ms, before {self.most_s:g} s of wall time were over"
+
+
 class Interrupted(HhsimError):
     """The run was stopped by a signal; the outputs are closed and hold all up to `t_ms`."""
 
@@ -157,7 +187,7 @@ class Interrupted(HhsimError):
         super().__init__(signal_number, t_ms)
         self.signal_number = signal_number
         self.t_ms = t_ms
-        self.exit_code = 128 + signal_number
+        self.exit_code = 75 if signal_number == signal.SIGUSR1 else 128 + signal_number
 
     def __str__(self) -> str:
         return f"interrupted at t = {self.t_ms:g} ms; all outputs are closed and hold everything up to then"

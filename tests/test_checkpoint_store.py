@@ -21,7 +21,7 @@ from hhsim.recording.writer import Positions
 def checkpoint(step: int) -> Checkpoint:
     snapshot = Snapshot(step, 3, {"exc": 5}, {"exc": 1}, 2**64 - 1, {"state": np.full(20, float(step))})
     positions = Positions("a" * 32, step * 0.1, {"exc": Position(5, "ab")}, [Position(1, "cd")])
-    return Checkpoint(snapshot, positions, "title = 'µ'", {"hhsim": "1"})
+    return Checkpoint(snapshot, positions, "title = 'µ'", {"hhsim": "1"}, {"window_step": 5})
 
 
 def same(found: Checkpoint, step: int) -> bool:

@@ -24,6 +24,7 @@ class Checkpoint:
     positions: Positions  # of the output
     config: str  # resolved, TOML
     origin: Mapping[str, str]  # versions of programs, hash of the compiled code, processor
+    guards: Mapping[str, Any]  # what they have seen
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -50,6 +51,7 @@ def save(output: Path, checkpoint: Checkpoint) -> None:
         "positions": asdict(checkpoint.positions),
         "config": checkpoint.config,
         "origin": dict(checkpoint.origin),
+        "guards": dict(checkpoint.guards),
     }
     try:
         hidden.unlink(missing_ok=True)
@@ -110,4 +112,5 @@ def _read(path: Path) -> Checkpoint:
         Positions.from_dict(positions),
         facts["config"],
         facts["origin"],
+        facts["guards"],
     )

@@ -10,10 +10,11 @@ from hhsim.config import schema
 from hhsim.config.read import CellParts, Document
 
 
-def build(document: Document) -> model.Model:
-    """The model that `document` describes; draws a seed if it has none."""
+def build(document: Document, default_seed: int | None = None) -> model.Model:
+    """The model that `document` describes; draws a seed if neither it nor the caller has one."""
     run = document.run
     assert run is not None
+    seed = default_seed if run.seed is None else run.seed
     populations = {}
     for name, section in document.populations.items():
         assert section is not None
@@ -25,7 +26,7 @@ def build(document: Document) -> model.Model:
             run.dt,
             run.method,
             run.precision,
-            secrets.randbits(63) if run.seed is None else run.seed,
+            secrets.randbits(63) if seed is None else seed,
         ),
         cells={name: _cell(name, parts) for name, parts in document.cells.items()},
         populations=populations,
