@@ -41,7 +41,7 @@ def _words(error: HhsimError) -> str:
         count = len(error.problems)
         return f"{error}\nhhsim: {count} mistake{'s' if count > 1 else ''} in the config; nothing was run"
     if isinstance(error, OutputExists):
-        return f"hhsim: {error}; choose another name with -o, or replace it with --force"
+        return f"hhsim: {error}; choose another name, or replace it with --force"
     if isinstance(error, Interrupted):
         return f"hhsim: interrupted at t = {error.t_ms:g} ms; the output holds everything up to then"
     if isinstance(error, Diverged):

@@ -112,16 +112,40 @@ class NotEnoughMemory(HhsimError):
 
     exit_code = 6
 
-    def __init__(self, needed_bytes: int, available_bytes: int, what: str) -> None:
-        super().__init__(needed_bytes, available_bytes, what)
+    def __init__(
+        self, needed_bytes: int, available_bytes: int, what: str, parts: Mapping[str, int] | None = None
+    ) -> None:
+        """`parts` says what the memory is for, in bytes."""
+        super().__init__(needed_bytes, available_bytes, what, parts)
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
+        self.what = what
+        self.parts = parts or {}
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {size / 1e9:,.2f}" for name, size in self.parts.items())
+        return (
+            f"{self.what} needs {self.needed_bytes / 1e9:,.2f} GB of memory{f' ({parts})' if parts else ''}, "
+            f"but only {self.available_bytes / 1e9:,.2f} GB are free"
+        )
+
+
+class NotEnoughSpace(HhsimError):
+    """The output would not fit onto the disk that it is meant for."""
+
+    exit_code = 6
+
+    def __init__(self, needed_bytes: int, free_bytes: int, folder: str, what: str) -> None:
+        super().__init__(needed_bytes, free_bytes, folder, what)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        self.folder = folder
         self.what = what
 
     def __str__(self) -> str:
         return (
-            f"{self.what} needs {self.needed_bytes / 1e9:.2f} GB of memory, "
-            f"but only {self.available_bytes / 1e9:.2f} GB are free"
+            f"{self.what} would take {self.needed_bytes / 1e9:,.2f} GB of disk, "
+            f"but only {self.free_bytes / 1e9:,.2f} GB are free in the folder {self.folder}"
         )
 
 
@@ -131,8 +155,20 @@ class NoSuchDevice(HhsimError):
     exit_code = 6
 
 
+class ComparisonFailed(HhsimError):
+    """What was compared is not as it should be."""
+
+    exit_code = 7
+
+
 class SelectionRefused(HhsimError):
     """What was asked for of a recording is not in it."""
+
+    exit_code = 2
+
+
+class PlotRefused(HhsimError):
+    """A figure that cannot be drawn as it was asked for."""
 
     exit_code = 2
 

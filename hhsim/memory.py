@@ -5,18 +5,36 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hhsim.cell import structure_of
 from hhsim.errors import HhsimError, NotEnoughMemory
-from hhsim.model import Model
+from hhsim.model import Constant, Model, Projection, Uniform
+from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
+from hhsim.network.plan import span_of
+from hhsim.network.synapses import MOST_STEPS
 
 MOST_LANES = 2**31 - 1  # spikes on their way are kept as int32 lanes
 OVERHEAD = 300 << 20  # interpreter, libraries, compiled code and buffers of constant size
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a run takes at its peak, in bytes, by what it is for."""
+
+    state: int  # the cells
+    network: int  # the synapses
+    buffers: int  # spikes on their way, and frames
+    overhead: int  # the program itself
+
+    @property
+    def total(self) -> int:
+        return self.state + self.network + self.buffers + self.overhead
 
 
 class TooManyCells(HhsimError):
@@ -78,22 +96,42 @@ def _read(path: Path) -> str:
         return ""
 
 
-def needed_bytes(model: Model, threads: int) -> int:
-    """An estimate, from above, of the memory that a run of `model` takes at its peak."""
+def needed(model: Model, threads: int) -> Memory:
+    """An estimate, from above, of the memory that a run of `model` takes at its peak.
+
+    Raises FileFailed when a file of edges cannot be read.
+    """
     layout = lay_out(model)
     real = np.dtype(model.run.precision).itemsize
-    cells = 0
+    state = 0
     for population in model.populations.values():
         place = layout.places[population.name]
         rows = len(structure_of(model, model.cells[population.cell]).rows)
         # While the state is laid out, the initial values of a population exist as float64 too.
-        cells += (place.end - place.first) * rows * (real + 8)
-    delays = 8 * layout.lanes * max(1, len(model.projections))  # arrivals; more with distributed delays
-    return OVERHEAD + cells + delays + 4 * layout.lanes + connections_needed(model, threads)
+        state += (place.end - place.first) * rows * (real + 8)
+    buffers = 4 * layout.lanes  # the log of spikes
+    for projection in model.projections:
+        span = span_of(projection, layout)
+        buffers += 8 * (span.end - span.first) * _slots(projection, model.run.dt)
+    buffers += 32 * sum(trace.nodes[1] - trace.nodes[0] for trace in model.traces)  # some frames, and places
+    return Memory(state, connections_needed(model, threads), buffers, OVERHEAD)
+
+
+def _slots(projection: Projection, dt: float) -> int:
+    """Steps for which arrivals are kept: as far as the delays of a projection are likely to be apart."""
+    match projection.delay:
+        case None | Constant():
+            return 1
+        case Uniform(low, high):
+            least, most = low, high
+        case delay:
+            least, most = max(delay.mean - 6 * delay.sd, delay.min, 0.0), delay.mean + 6 * delay.sd
+            most = min(most, delay.max)
+    return 1 + min(max(round((most - least) / dt), 0), MOST_STEPS)
 
 
 def require(model: Model, threads: int) -> None:
-    """Refuse a run that cannot fit, before any work is done.
+    """Refuse a run that cannot fit, before any work is done and without taking memory.
 
     Raises
     ------
@@ -101,15 +139,21 @@ def require(model: Model, threads: int) -> None:
         when the estimate is above what is free
     TooManyCells
         when there are more than the numbers of cells, held in 32 bits, can tell apart
+    TooManySynapses
+        when a projection has more synapses onto the cells of a thread than can be counted
     FileFailed
         when a file of edges cannot be read
     """
     cells = sum(population.size for population in model.populations.values())
     if lay_out(model).lanes > MOST_LANES:
         raise TooManyCells(cells)
-    needed, available = needed_bytes(model, threads), available_bytes()
-    if needed > available:
-        raise NotEnoughMemory(needed, available, f"this network of {cells:,} cells")
+    memory, available = needed(model, threads), available_bytes()
+    if memory.total > available:
+        raise NotEnoughMemory(memory.total, available, f"this network of {cells:,} cells", asdict(memory))
+    for index in range(len(model.projections)):
+        synapses = round(expected_synapses(model, index) / threads)
+        if synapses > MOST_IN_A_PART:
+            raise TooManySynapses(index, synapses)
 
 
 def peak_bytes() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from hhsim import __version__
 from hhsim.config import Loaded, load
 from hhsim.errors import Diverged, HhsimError, Interrupted
+from hhsim.machine import describe_machine, versions
 from hhsim.recording import Recorder, TraceColumns, check_output
 from hhsim.stopping import noted
 
@@ -104,7 +104,7 @@ def run(
     Interrupted
         on SIGINT and SIGTERM (in the main thread); the output holds everything up to then
     """
-    clock = _Clock(time.time() if since is None else since)
+    clock = Clock(time.time() if since is None else since)
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
@@ -132,11 +132,11 @@ def run(
     simulation.compile()
     clock.lap("compile")
 
-    with noted() as pending, _recorder(loaded, Path(output), threads, overwrite) as recorder:
+    with noted() as pending, open_recorder(loaded, Path(output), threads, overwrite) as recorder:
         clock.lap("write")
         stopped: HhsimError | None = None
         try:
-            _loop(simulation, recorder, clock, pending, tell)
+            simulate(simulation, recorder, clock, pending, tell)
         except (Diverged, Interrupted) as error:
             stopped = error
         summary = _summary(loaded, simulation, recorder, clock, str(output), stopped is None)
@@ -147,10 +147,10 @@ def run(
     return replace(summary, wall_s=clock.seconds())
 
 
-def _loop(
+def simulate(
     simulation: Simulation,
     recorder: Recorder,
-    clock: _Clock,
+    clock: Clock,
     pending: Sequence[int],
     tell: Watcher,
 ) -> None:
@@ -172,7 +172,7 @@ def _loop(
             recorder.flush(simulation.step * settings.dt)
             flushed = now
         clock.lap("write")
-        most_steps = _next_steps(chunk, now - chunk_begin)
+        most_steps = next_steps(chunk, now - chunk_begin)
         tell(_progress(simulation, chunk, now - begin))
         clock.lap("write")
         if chunk.diverged is not None:
@@ -181,7 +181,7 @@ def _loop(
             raise Interrupted(pending[0], simulation.step * settings.dt)
 
 
-def _next_steps(chunk: Chunk, seconds: float) -> int:
+def next_steps(chunk: Chunk, seconds: float) -> int:
     """Steps that take about CHUNK_SECONDS, judged from the last chunk, at most four times as many."""
     return max(1, min(4 * chunk.steps, int(chunk.steps * CHUNK_SECONDS / max(seconds, 1e-9))))
 
@@ -196,7 +196,8 @@ def _progress(simulation: Simulation, chunk: Chunk, wall_s: float) -> Progress:
     return Progress("simulate", simulation.step * dt, simulation.model.run.steps * dt, wall_s, rates)
 
 
-def _recorder(loaded: Loaded, output: Path, threads: int, overwrite: bool) -> Recorder:
+def open_recorder(loaded: Loaded, output: Path, threads: int, overwrite: bool) -> Recorder:
+    """Create the output that a config asks for."""
     model = loaded.model
     return Recorder(
         output,
@@ -223,8 +224,6 @@ def unit_of(variable: str) -> str:
 
 
 def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
-    from importlib.metadata import version
-
     run = loaded.model.run
     facts: dict[str, str | int | float] = {
         "title": loaded.model.title,
@@ -234,26 +233,13 @@ def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
         "method": run.method,
         "precision": run.precision,
         "device": "cpu",
-        "machine.node": platform.node(),
-        "machine.system": platform.platform(),
-        "machine.processor": _processor(),
-        "versions.hhsim": __version__,
-        "versions.python": platform.python_version(),
     }
-    return facts | {f"versions.{name}": version(name) for name in ("numba", "llvmlite", "numpy", "h5py")}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    facts |= {f"machine.{name}": value for name, value in describe_machine().items()}
+    return facts | {f"versions.{name}": value for name, value in versions().items()}
 
 
 def _summary(
-    loaded: Loaded, simulation: Simulation, recorder: Recorder, clock: _Clock, output: str, complete: bool
+    loaded: Loaded, simulation: Simulation, recorder: Recorder, clock: Clock, output: str, complete: bool
 ) -> Summary:
     from hhsim import memory
 
@@ -292,7 +278,7 @@ def _summary(
     )
 
 
-class _Clock:
+class Clock:
     """Wall time by phase: each lap goes to the phase that has just ended."""
 
     def __init__(self, started: float) -> None:

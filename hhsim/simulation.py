@@ -117,9 +117,12 @@ class Simulation:
             np.zeros(int(offsets[-1]), np.float32),
         )
 
-    def compile(self) -> None:
-        """Load the compiled code from the cache, or compile it; runs no step."""
-        self._module = load(render(self.structures))
+    def compile(self, timed: bool = False) -> None:
+        """Load the compiled code from the cache, or compile it; runs no step.
+
+        With `timed`, steps count in `work.ticks` how long each part is in each of `stopwatch.PHASES`.
+        """
+        self._module = load(render(self.structures, timed))
         met = np.zeros(2, np.int64)
         if self.threads > 1 and not jit.JIT_DISABLED:
             meeting.threads_meet(self.threads, met)

@@ -38,11 +38,15 @@ class Cells(NamedTuple):
     staggered: bool
 
 
+TICKS = 16  # numbers of a part in `Work.ticks`: more than there are phases, and two cache lines
+
+
 class Work(NamedTuple):
     """Working memory of each part."""
 
     marks: npt.NDArray[np.uint8]  # (parts, LANES and more), 1 for each lane that `collect` has to look at
     words: npt.NDArray[np.uint64]  # the same memory, eight lanes at a time
+    ticks: npt.NDArray[np.int64]  # (parts, TICKS) time in each phase, counted where the rendering is timed
 
 
 CACHE_LINE = 64  # bytes; also the widest vector
@@ -214,4 +218,4 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
 def build_work(parts: int) -> Work:
     row = 2 * LANES  # bytes: a part's marks, and as much again between them and the next part's
     marks = aligned(parts * row, np.uint8).reshape(parts, row)
-    return Work(marks, marks.view(np.uint64))
+    return Work(marks, marks.view(np.uint64), aligned(parts * TICKS, np.int64).reshape(parts, TICKS))

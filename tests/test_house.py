@@ -37,13 +37,21 @@ ROOMS = [
     "backends",
     "rendering",
     "recording",
+    "analysis",
+    "plotting",
     "simulation",
     "checkpoint",
     "guarding",
     "advice",
     "memory",
+    "machine",
     "running",
+    "bench",
+    "estimating",
+    "interchange",
     "exporting",
+    "inspecting",
+    "comparing",
     "report",
     "commands",
     "cli",
@@ -54,12 +62,18 @@ MAY_IMPORT = {
     "numpy": {"*"},
     "numba": {"jit", "intrinsics", "backends"},
     "llvmlite": {"jit", "intrinsics"},
-    "h5py": {"recording", "network", "state"},
+    "h5py": {"recording", "network", "state", "interchange"},
     "pint": {"config"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "click": {"cli", "commands", "report"},
     "rich": {"report"},
+    "neo": {"recording", "interchange"},
+    "quantities": {"recording"},
+    "nixio": {"interchange"},
+    "pynwb": {"interchange"},
+    "hdmf": {"interchange"},
+    "matplotlib": {"plotting"},
 }
 
 # Rooms that answer at once, and hence know nothing of arrays.
@@ -79,7 +93,7 @@ LIGHT = {
 
 # Rooms with kernels of their own that call no function of another file: for those, Numba's own look at the
 # file is enough.
-STANDS_ALONE: set[str] = set()
+STANDS_ALONE = {"bench"}
 
 MOST_LINES = 350
 

@@ -47,12 +47,12 @@ def test_memory_does_not_grow_with_the_duration(small, small_run, tmp_path) -> N
 def test_the_estimate_grows_in_step_with_the_network(size) -> None:
     model = load(CONFIGS / "coba_100k.toml", [f"population.exc.size={size}"]).model
     synapses = 80 * (size + 20_000)
-    needed = memory.needed_bytes(model, 2)
+    needed = memory.needed(model, 2).total
     assert 2 * synapses < needed < 5 * synapses + 400 * (size + 20_000) + memory.OVERHEAD
 
 
 def test_the_estimate_is_above_what_a_run_took(small, small_run) -> None:
-    assert small_run.peak_rss_bytes < memory.needed_bytes(load(small).model, 2) + memory.OVERHEAD
+    assert small_run.peak_rss_bytes < memory.needed(load(small).model, 2).total + memory.OVERHEAD
 
 
 def test_what_does_not_fit_is_refused_with_both_numbers(small, monkeypatch) -> None:

@@ -22,8 +22,14 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-config_options = _options(
-    click.argument("config", type=click.Path()),
+channels_option = click.option(
+    "--channels",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE.py",
+    help="Python file that declares channels or receptors of your own. It is executed. Can be repeated.",
+)
+setting_options = _options(
     click.option(
         "--set",
         "overrides",
@@ -40,6 +46,10 @@ config_options = _options(
         help="Replace the config's seed.",
     ),
     click.option("--duration", metavar="TIME", help='Replace the config\'s duration, as in "500 ms".'),
+)
+config_options = _options(
+    click.argument("config", type=click.Path()),
+    setting_options,
     click.option(
         "--precision",
         type=click.Choice(["float64", "float32"]),
@@ -47,13 +57,7 @@ config_options = _options(
         show_envvar=True,
         help="Replace the config's precision.",
     ),
-    click.option(
-        "--channels",
-        multiple=True,
-        type=click.Path(),
-        metavar="FILE.py",
-        help="Python file that declares channels or receptors of your own. It is executed. Can be repeated.",
-    ),
+    channels_option,
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 threads_option = click.option(

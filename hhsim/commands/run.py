@@ -23,6 +23,11 @@ STARTED = time.time()
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."
 )
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell what the run would take: memory, disk, time. Tries it for a second or two; writes nothing.",
+)
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress and no notes.")
 def run(
@@ -30,6 +35,7 @@ def run(
     threads: int | None,
     device: str,
     force: bool,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     **settings: Any,
@@ -41,7 +47,7 @@ def run(
     \b
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"
     """
-    from hhsim.report import show_notes, show_summary, watching
+    from hhsim.report import show_estimate, show_notes, show_summary, watching
 
     if device != "cpu":
         raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
@@ -52,12 +58,20 @@ def run(
     if not quiet:
         show_notes(loaded.model)
     before_numba()
+    where: Any = {"output": output, "threads": threads, "overwrite": force, "since": _process_start()}
+    if dry_run:
+        from hhsim.estimating import estimate
+
+        told = estimate(loaded, **where)
+        if as_json:
+            click.echo(told.to_json())
+        else:
+            show_estimate(told)
+        return
     from hhsim.running import run as simulate
 
     with watching(quiet) as watch:
-        summary = simulate(
-            loaded, output=output, threads=threads, overwrite=force, watch=watch, since=_process_start()
-        )
+        summary = simulate(loaded, watch=watch, **where)
     with noted():  # a signal that comes when all is done changes nothing
         if as_json:
             click.echo(summary.to_json())

@@ -7,7 +7,7 @@ from hhsim.recording.files import check_output
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
 from hhsim.recording.recovery import Recovered, recover
-from hhsim.recording.selection import Selection, select
+from hhsim.recording.selection import Selection, select, selected_spikes
 from hhsim.recording.writer import Recorder
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "open_recording",
     "recover",
     "select",
+    "selected_spikes",
 ]

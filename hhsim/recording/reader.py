@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from hhsim.errors import FileFailed
+from hhsim.errors import FileFailed, NotInstalled
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
+
+if TYPE_CHECKING:
+    import neo
 
 ATTEMPTS = 4  # to open a file whose writer may be in the middle of a flush
 PAUSE_S = 0.05  # between them
@@ -103,6 +106,36 @@ class Recording:
     def sha256(self, population: str) -> str:
         """The checksum of a population's spikes, computed anew; compare with `checksums[population]`."""
         return self.spikes[population].sha256()
+
+    def to_neo(
+        self,
+        *,
+        start_ms: float | None = None,
+        stop_ms: float | None = None,
+        nodes: tuple[int, int] | None = None,
+        populations: Sequence[str] = (),
+        traces: bool = True,
+    ) -> neo.Block:
+        """Spikes and traces, or what is selected of them, as objects of Neo, which Elephant works on.
+
+        The block has one segment with a spike train for each cell and, unless `traces` is false, an analog
+        signal for each trace. Trains and signals are annotated with their `population`; a train has the
+        local id of its cell as `node_id`, a signal has those of its columns as the array annotation
+        `node_id`. The trains are made from the flat arrays when one of them is first looked at, 4000 in
+        0.1 s; `block.segments[0].spiketrains.multiplexed` gives all spikes without making them.
+
+        Raises NotInstalled where Neo is missing, and SelectionRefused as `select` does.
+        """
+        try:
+            from hhsim.recording.neo import to_neo
+        except ModuleNotFoundError as error:
+            if error.name not in ("neo", "quantities"):
+                raise
+            raise NotInstalled("neo", "neo") from error
+        from hhsim.recording.selection import select
+
+        selection = select(self, start_ms=start_ms, stop_ms=stop_ms, nodes=nodes, populations=populations)
+        return to_neo(self, selection, traces)
 
     def close(self) -> None:
         """Close the files; arrays that were read stay."""

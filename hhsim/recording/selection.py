@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hhsim.errors import SelectionRefused
 from hhsim.recording.reader import Recording
+
+Pieces = Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]
 
 
 @dataclass(frozen=True)
@@ -74,3 +79,15 @@ def select(
         raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")
     whole = start == 0 and stop == end and not populations and nodes is None
     return Selection(start, stop, cells, whole)
+
+
+def selected_spikes(recording: Recording, population: str, selection: Selection) -> Pieces:
+    """Times in ms and local ids of a population's selected spikes, by time, in pieces of bounded size."""
+    cells, spikes = selection.cells[population], recording.spikes[population]
+    everyone = cells == range(recording.populations[population])
+    for times, nodes in spikes.pieces(spikes.rows(selection.start_ms, selection.stop_ms)):
+        if everyone:
+            yield times, nodes
+        else:
+            chosen = (nodes >= cells.start) & (nodes < cells.stop)
+            yield times[chosen], nodes[chosen]

@@ -35,12 +35,18 @@ byte = np.uint8
 index = np.uint64
 '''
 
+TIMED_HEADER = """
+from hhsim.backends.stopwatch import DELIVERY, DETECTION, UPDATE, WAITING, lap
+from hhsim.intrinsics import read_ticks
+"""
 
-def render(structures: Sequence[Structure]) -> str:
+
+def render(structures: Sequence[Structure], timed: bool = False) -> str:
     """The text of the module that runs cells of these structures on the processor.
 
     The loops over steps and blocks are those of `hhsim.backends.driver`; they call `step`, which picks the
-    step of the structure with the number `kind`.
+    step of the structure with the number `kind`. With `timed`, they count how long each phase of a step
+    takes (`Work.ticks`).
     """
     precision = structures[0].precision
     linker = Linker(precision)
@@ -48,19 +54,20 @@ def render(structures: Sequence[Structure]) -> str:
     title = f"{structures[0].method}, {precision}: " + "; ".join(map(_title, structures))
     return "\n\n".join(
         [
-            HEADER.format(title=title, precision=precision),
+            HEADER.format(title=title, precision=precision) + (TIMED_HEADER if timed else ""),
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@kernel\n{_source(driver.advance_part)}",
-            f"@kernel_parallel\n{_source(driver.advance)}",
+            f"@kernel\n{_source(driver.advance_part, timed)}",
+            f"@kernel_parallel\n{_source(driver.advance, timed)}",
         ]
     )
 
 
-def _source(function: Callable[..., Any]) -> str:
-    """The text of a function without remarks for the tools that check ours."""
-    return re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
+def _source(function: Callable[..., Any], timed: bool) -> str:
+    """The text of a function without remarks for the tools that check ours, and lines `# timed` as asked."""
+    text = re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
+    return re.sub(r"  # timed$" if timed else r".*  # timed\n", "", text, flags=re.MULTILINE)
 
 
 def _title(structure: Structure) -> str:

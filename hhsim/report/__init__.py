@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from hhsim.report.bench import measuring, show_bench, show_comparison
 from hhsim.report.description import show_description, show_notes
+from hhsim.report.difference import show_difference, show_verified
+from hhsim.report.estimate import show_estimate
+from hhsim.report.info import faults, show_info
 from hhsim.report.progress import watching
+from hhsim.report.statistics import show_statistics
 from hhsim.report.summary import show_summary
 
-__all__ = ["show_description", "show_notes", "show_summary", "watching"]
+__all__ = [
+    "faults",
+    "measuring",
+    "show_bench",
+    "show_comparison",
+    "show_description",
+    "show_difference",
+    "show_estimate",
+    "show_info",
+    "show_notes",
+    "show_statistics",
+    "show_summary",
+    "show_verified",
+    "watching",
+]

@@ -42,6 +42,15 @@ def seconds(value: float) -> str:
     return f"{value:.3g} s" if value < 1000 else f"{value:,.0f} s"
 
 
+def size(value: float) -> str:
+    """Bytes, in steps of a thousand."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:,.3g} TB" if value < 999.5 else f"{value:,.0f} TB"
+
+
 def speed(biological_s: float, wall_s: float) -> str:
     """Biological time for each second of wall time."""
     return f"{biological_s / max(wall_s, 1e-9):.2g}x real time"

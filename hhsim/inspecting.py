@@ -1,0 +1,163 @@
+"""What is in a recording, and whether it still is what was written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hhsim.errors import FileFailed
+from hhsim.recording import Recording, Trace, open_recording
+from hhsim.recording.files import output_paths
+
+Ids = NDArray[np.int64]
+
+
+def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Everything that the recording at `path` tells of itself, as plain data; its spikes are checked.
+
+    `state` is "complete", "stopped" (closed before its end), "being written" or "cut off". Of each
+    population, `agrees` says whether the checksum of its spikes is the one that was stored at the end of the
+    run (None if none was), and `fault` what no run of hhsim would have written. A trace whose file is missing
+    or damaged has a `fault` as well. Raises FileFailed if the main file cannot be read.
+    """
+    place = Path(path)
+    with open_recording(place) as recording:
+        main = place.stat()
+        closed = bool(recording.complete or recording.checksums or recording.timings or recording.summary)
+        writer = None if closed else _writer(main)
+        files = output_paths(place, [variable for _, variable in recording.traces]).values()
+        return {
+            "file": str(place),
+            "title": str(recording.facts.get("title", "")),
+            "source": str(recording.facts.get("source", "")),
+            "state": _state(recording, closed, writer),
+            "written_by": writer,
+            "changed_s_ago": max(0.0, round(time.time() - main.st_mtime, 3)),
+            "duration_ms": recording.duration_ms,
+            "stopped_at_ms": recording.stopped_at_ms,
+            "dt_ms": recording.dt_ms,
+            "seed": recording.seed,
+            **{key: recording.facts.get(key) for key in ("method", "precision", "device", "threads")},
+            "neurons": recording.summary.get("neurons"),
+            "synapses": recording.summary.get("synapses"),
+            "populations": {name: _population(recording, name) for name in recording.populations},
+            "traces": [_trace(recording, *key) for key in recording.traces],
+            "versions": dict(recording.versions),
+            "machine": _group(recording.facts, "machine"),
+            "timings_s": dict(recording.timings),
+            "files": [
+                {"file": str(file), "bytes": file.stat().st_size}
+                for file in dict.fromkeys(files)
+                if file.exists()
+            ],
+            "config": recording.config,
+        }
+
+
+def checked(recording: Recording, population: str, rows: range | None = None) -> Iterator[tuple[Ids, Ids]]:
+    """The spikes of a population in pieces: the number of steps up to the end of its step, and its cell.
+
+    Raises FileFailed at the first spike that a run cannot have written: at another time than the end of a
+    step, of a cell that is not there, or out of the order by time, then cell, in which none comes twice.
+    """
+    dt, size = recording.dt_ms, recording.populations[population]
+    last = round(recording.duration_ms / dt)
+    before = (0, size)  # no step ends at 0
+    row = 0 if rows is None else rows.start
+    for times, nodes in recording.spikes[population].pieces(rows):
+        inside = (times > 0) & (times < (last + 1) * dt)  # false for NaN
+        ends = np.rint(np.where(inside, times, 0.0) / dt)
+        wrong = ~inside | (times != ends * dt) | (nodes < 0) | (nodes >= size)
+        steps = ends.astype(np.int64)
+        all_steps, all_nodes = np.append(before[0], steps), np.append(before[1], nodes)
+        later = np.diff(all_steps)
+        wrong |= (later < 0) | ((later == 0) & (np.diff(all_nodes) <= 0))
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise FileFailed(
+                str(recording.path),
+                f"was changed after the run: row {row + first} of the spikes of {population}, "
+                f"cell {nodes[first]} at {float(times[first])!r} ms, cannot have been written by it",
+            )
+        if len(steps):
+            before = (int(steps[-1]), int(nodes[-1]))
+        row += len(steps)
+        yield steps, nodes
+
+
+def _population(recording: Recording, name: str) -> dict[str, Any]:
+    spikes, size = recording.spikes[name], recording.populations[name]
+    seconds = recording.stopped_at_ms / 1000
+    fault: str | None = None
+    checksum: str | None = None
+    try:
+        for _ in checked(recording, name):
+            pass
+    except FileFailed as error:
+        fault = error.reason
+    try:
+        with np.errstate(invalid="ignore", over="ignore"):  # of damaged times
+            checksum = recording.sha256(name)
+    except FileFailed as error:
+        fault = error.reason
+    stored = recording.checksums.get(name)
+    return {
+        "cells": size,
+        "spikes": len(spikes),
+        "rate_hz": len(spikes) / size / seconds if size and seconds else 0.0,
+        "checksum": checksum,
+        "stored_checksum": stored,
+        "agrees": None if stored is None else checksum == stored,
+        "fault": fault,
+    }
+
+
+def _trace(recording: Recording, population: str, variable: str) -> dict[str, Any]:
+    file = str(output_paths(recording.path, [variable])[variable])
+    about: dict[str, Any] = {"population": population, "variable": variable, "file": file, "fault": None}
+    try:
+        trace: Trace = recording.trace(population, variable)
+    except FileFailed as error:
+        return about | {"fault": error.reason}
+    return about | {
+        "unit": trace.units,
+        "cells": len(trace.nodes),
+        "first_cell": int(trace.nodes[0]),
+        "last_cell": int(trace.nodes[-1]),
+        "frames": trace.frames,
+        "every_ms": trace.every_ms,
+    }
+
+
+def _state(recording: Recording, closed: bool, writer: int | None) -> str:
+    if closed:
+        return "complete" if recording.complete else "stopped"
+    return "cut off" if writer is None else "being written"
+
+
+def _group(facts: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """The facts `group.key` by `key`."""
+    return {key.partition(".")[2]: value for key, value in facts.items() if key.startswith(f"{group}.")}
+
+
+def _writer(file: os.stat_result) -> int | None:
+    """The process of this machine that has `file` open for writing, as far as we may see (Linux)."""
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            for descriptor in folder.iterdir():
+                about = descriptor.stat()
+                if (about.st_dev, about.st_ino) != (file.st_dev, file.st_ino):
+                    continue
+                text = (folder.parent / "fdinfo" / descriptor.name).read_text()
+                flags = int(text.split("flags:")[1].split()[0], 8)
+                if flags & os.O_ACCMODE != os.O_RDONLY:
+                    return int(folder.parent.name)
+        except (OSError, IndexError, ValueError):
+            continue  # another user's process, or one that has ended meanwhile
+    return None

@@ -1,0 +1,7 @@
+"""The spikes of a recording in formats that other programs read."""
+
+from __future__ import annotations
+
+from hhsim.interchange.export import export_spikes
+
+__all__ = ["export_spikes"]

@@ -1,0 +1,65 @@
+"""A whole export of spikes: what is refused, where it goes, and that it appears there whole or not at all."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import uuid
+from pathlib import Path
+
+from hhsim.errors import FileFailed, NotInstalled, SelectionRefused
+from hhsim.recording import Recording, Selection, check_output
+from hhsim.recording.files import file_errors, hidden_name, publish
+from hhsim.recording.layout import sibling_path
+
+
+def export_spikes(
+    recording: Recording,
+    selection: Selection,
+    kind: str,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write the selected spikes of `recording` as "csv", "npz", "nix" or "nwb"; returns the file's path.
+
+    Without `output` it is beside the recording and named after it. The file gets its name when it is whole.
+
+    Raises
+    ------
+    OutputExists, FileFailed
+        where the output cannot be written, or is the recording itself
+    SelectionRefused
+        when the spikes of no selected population were recorded, or a format cannot hold as many cells
+    NotInstalled
+        when the package that a format needs is missing
+    """
+    place = _beside(recording.path, kind) if output is None else Path(output)
+    own = [recording.path, *(sibling_path(recording.path, variable) for _, variable in recording.traces)]
+    if any(place.exists() and one.exists() and place.samefile(one) for one in own):
+        raise FileFailed(str(place), "belongs to the recording that is to be exported")
+    check_output(place, (), overwrite)
+    if not set(selection.cells) & set(recording.populations):
+        chosen = " and ".join(selection.cells) or "any population"
+        raise SelectionRefused(f"the spikes of {chosen} were not recorded")
+    try:
+        write = importlib.import_module(f"hhsim.interchange.{kind}").write  # imports what a format needs
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "hhsim"):
+            raise
+        raise NotInstalled(package, "neo") from error
+    hidden = hidden_name(place, uuid.uuid4().hex)
+    try:
+        with file_errors(place):
+            write(recording, selection, hidden)
+        publish({place: hidden}, overwrite)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
+    return place
+
+
+def _beside(recording: Path, kind: str) -> Path:
+    stem = recording.stem if recording.suffix in (".h5", ".hdf5") else recording.name
+    return recording.with_name(f"{stem}.{kind}")

@@ -1,0 +1,115 @@
+"""Figures in files and windows."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from hhsim.errors import NoSuchDevice, PlotRefused
+from hhsim.plotting.figure import check_kinds, plot
+from hhsim.plotting.style import ALWAYS, styled
+from hhsim.recording import open_recording, select
+from hhsim.recording.files import check_output, file_errors, hidden_name, publish
+
+NO_DATE: dict[str, dict[str, None]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+LEAST_DPI = 300  # of what is rasterised in PDF and SVG
+
+
+def draw(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    kinds: Sequence[str] = (),
+    style: str | None = None,
+    show: bool = False,
+    overwrite: bool = False,
+    **choice: Any,
+) -> Path | None:
+    """Draw the recording at `path` into a file, in a window, or both; returns the file.
+
+    Parameters
+    ----------
+    output : a .png, .pdf or .svg file; default: the name of the recording with .png, beside it, or no file
+        at all if `show`
+    show : open a window, and wait until it is closed
+    overwrite : replace a file that exists
+    choice : as for `hhsim.recording.select`
+
+    The other parameters are those of `plot`. Raises what `plot`, `select` and `save` raise, and NoSuchDevice
+    if no window can be opened; all that can be told beforehand, before the recording is read.
+    """
+    check_kinds(kinds)
+    target = None if show and output is None else Path(output or beside(Path(path)))
+    with styled(style), open_recording(path) as recording:
+        if target is not None:
+            _check_target(target, recording.path, overwrite)
+        window = _window() if show else None
+        figure = plot(recording, select(recording, **choice), kinds=kinds, style=style, figure=window)
+        if target is not None:
+            save(figure, target, overwrite=overwrite)
+        if window is not None:
+            from matplotlib import pyplot
+
+            pyplot.show(block=True)
+    return target
+
+
+def beside(path: Path) -> Path:
+    """Where the figure of the recording at `path` goes if nothing else is said."""
+    stem = path.stem if path.suffix in (".h5", ".hdf5") else path.name
+    return path.with_name(f"{stem}.png")
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a figure as PNG, PDF or SVG; the same figure gives the same bytes.
+
+    The file appears under its name only when it is complete. Raises PlotRefused for another ending,
+    OutputExists for a file that is there unless `overwrite`, and FileFailed if it cannot be written.
+    """
+    place = Path(path)
+    form = _form(place)
+    check_output(place, (), overwrite)
+    hidden = hidden_name(place, uuid.uuid4().hex)
+    dpi = "figure" if form == ".png" else max(LEAST_DPI, figure.dpi)
+    try:
+        with file_errors(place), matplotlib.rc_context(ALWAYS):
+            figure.savefig(hidden, format=form[1:], dpi=dpi, metadata=NO_DATE[form])
+        publish({place: hidden}, overwrite)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _form(path: Path) -> str:
+    form = path.suffix.lower()
+    if form not in NO_DATE:
+        raise PlotRefused(f"{path}: the name of a figure ends with {', '.join(NO_DATE)}")
+    return form
+
+
+def _check_target(target: Path, recording: Path, overwrite: bool) -> None:
+    _form(target)
+    check_output(target, (), overwrite)
+    if target.exists() and target.samefile(recording):
+        raise PlotRefused(f"{target} is the recording itself: name the figure with -o")
+
+
+def _window() -> Figure:
+    """An empty figure of pyplot, which can be shown."""
+    try:
+        from matplotlib import pyplot
+
+        figure = pyplot.figure()
+    except (ImportError, ValueError, RuntimeError) as error:
+        raise NoSuchDevice(f"no window can be opened: {error}") from error
+    if figure.canvas.required_interactive_framework is None:
+        raise NoSuchDevice(
+            f"no window can be opened: matplotlib draws with {matplotlib.get_backend()} here, which has none; "
+            "there is no display, or no toolkit such as tkinter or PyQt6"
+        )
+    return figure

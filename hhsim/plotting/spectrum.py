@@ -1,0 +1,55 @@
+"""The power spectra of the populations' rates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hhsim.analysis import power_spectrum
+from hhsim.errors import SelectionRefused
+from hhsim.plotting.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BIN_MS = 1.0  # frequencies up to 500 Hz
+
+
+def check_spectrum(view: View) -> None:
+    """Raise SelectionRefused if the window is too short for a spectrum."""
+    bin_steps = _bin_steps(view)
+    if not len(power_spectrum(np.zeros(view.steps // bin_steps), bin_steps * view.dt_ms)[0]):
+        raise SelectionRefused(
+            f"a window of {view.steps * view.dt_ms:g} ms is too short for a spectrum of rates "
+            f"in bins of {bin_steps * view.dt_ms:g} ms"
+        )
+
+
+def draw_spectra(axes: Axes, view: View) -> str:
+    """Draw the power of each population's rate over frequency, and what independent cells would have."""
+    bin_ms = _bin_steps(view) * view.dt_ms
+    levels = []
+    for name, cells in view.populations.items():
+        rate = view.rate(name, _bin_steps(view))[1]
+        frequency, power = power_spectrum(rate, bin_ms)
+        if not np.any(power > 0):
+            continue
+        pen = view.pens[name]
+        axes.plot(frequency[1:], power[1:], color=pen.colour, ls=pen.dashes, lw=0.8, label=name)
+        level = 2 * float(rate.mean()) / len(cells)  # of that many independent Poisson processes
+        axes.axhline(level, color=pen.colour, lw=0.5, ls=(0, (1, 2)))
+        levels.append(level)
+    axes.set_xlabel("frequency (Hz)")
+    axes.set_ylabel("power (Hz²/Hz)")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    if not levels:
+        axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", alpha=0.6)
+        return ""
+    axes.set_yscale("log")
+    return "dotted: independent Poisson cells"
+
+
+def _bin_steps(view: View) -> int:
+    return max(1, round(BIN_MS / view.dt_ms))
