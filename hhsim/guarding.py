@@ -6,6 +6,7 @@ at the same moment wherever it is done.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Watch:
             "last_spike": self._last_spike,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         self._window_step = state["window_step"]
         self._window_spikes = dict(state["window_spikes"])
         self._last_spike = dict(state["last_spike"])

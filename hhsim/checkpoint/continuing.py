@@ -10,7 +10,7 @@ from hhsim import jit
 from hhsim.checkpoint import snapshot, store
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, differing_keys
-from hhsim.errors import CheckpointRefused, FileFailed
+from hhsim.errors import CheckpointRefused
 from hhsim.machine import describe_machine, versions
 from hhsim.network.fingerprint import fingerprint
 from hhsim.rendering import render
@@ -27,16 +27,11 @@ def origin_of(simulation: Simulation) -> dict[str, str]:
 
 
 def find(output: Path) -> tuple[Checkpoint, str] | None:
-    """The checkpoint to go on from, with a note if it is not the newest; None if nothing has begun.
+    """The checkpoint to go on from, with a note if it is not the newest; None if there is none at all.
 
-    Raises FileFailed where there is an output but no checkpoint, or none that is whole.
+    Raises FileFailed if none is whole.
     """
-    if store.exists(output):
-        return store.load(output)
-    if output.exists():
-        path = store.checkpoint_path(output)
-        raise FileFailed(str(output), f"cannot be continued: there is no checkpoint {path.name}")
-    return None
+    return store.load(output) if store.exists(output) else None
 
 
 def check_config(checkpoint: Checkpoint, loaded: Loaded, output: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hhsim.checkpoint import snapshot, store
+from hhsim.checkpoint.continuing import origin_of
 from hhsim.errors import OutOfTime
 from hhsim.guarding import Watch
 from hhsim.recording import Recorder
@@ -38,7 +38,6 @@ class Keeper:
         recorder: Recorder,
         guards: Watch,
         config: str,
-        origin: Mapping[str, str],
         began: float,
     ) -> None:
         """`began` is the moment of `time.perf_counter()` at which the run began, its start included."""
@@ -48,7 +47,6 @@ class Keeper:
         self._recorder = recorder
         self._guards = guards
         self._config = config
-        self._origin = origin
         self._began = began
         self._saved = time.perf_counter()
         self._cost_s = 0.0  # of the last checkpoint
@@ -62,7 +60,7 @@ class Keeper:
             snapshot.take(simulation),
             self._recorder.positions(),
             self._config,
-            self._origin,
+            origin_of(simulation),
             self._guards.state,
         )
         store.save(self._output, checkpoint)

@@ -114,3 +114,9 @@ def _read(path: Path) -> Checkpoint:
         facts["origin"],
         facts["guards"],
     )
+
+
+def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """The config of the newest whole checkpoint of `output`, and the name of its file; None without one."""
+    place = Path(output)
+    return (load(place)[0].config, str(checkpoint_path(place))) if exists(place) else None

@@ -218,7 +218,9 @@ def _say_what_it_is(figure: Figure, view: View) -> None:
     width = int(figure.get_figwidth() * 72 / (SMALL * 0.52))
     text = textwrap.fill("  ·  ".join(provenance(recording)), width, break_on_hyphens=False)
     colour = matplotlib.rcParams["text.color"]
-    figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False)
+    figure.supxlabel(
+        text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False
+    )
 
 
 def provenance(recording: Recording) -> list[str]:

@@ -8,9 +8,10 @@ from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
 from hhsim.recording.recovery import Recovered, recover
 from hhsim.recording.selection import Selection, select, selected_spikes
-from hhsim.recording.writer import Recorder
+from hhsim.recording.writer import Positions, Recorder
 
 __all__ = [
+    "Positions",
     "Recorder",
     "Recording",
     "Recovered",
