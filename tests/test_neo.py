@@ -157,7 +157,9 @@ def test_a_selection_is_a_part_of_the_whole(tmp_path_factory, a, b, start, stop,
     assert len(trains) == 2 * (7 - first)
     for i, train in enumerate(trains):
         name, node = ("a", "b")[i // (7 - first)], first + i % (7 - first)
-        steps = sorted(step for step, cell in (a if name == "a" else b) if cell == node and start <= step < stop)
+        steps = sorted(
+            step for step, cell in (a if name == "a" else b) if cell == node and start <= step < stop
+        )
         assert (train.annotations["population"], train.annotations["node_id"]) == (name, node)
         assert np.array_equal(np.rint(train.magnitude / DT) - 1, steps)
 
@@ -178,7 +180,10 @@ def test_a_recording_that_was_cut_off(tmp_path) -> None:
 
 
 def test_what_is_not_there_is_refused(small_run) -> None:
-    with hhsim.open(small_run.output) as recording, pytest.raises(SelectionRefused, match="there are: exc, inh"):
+    with (
+        hhsim.open(small_run.output) as recording,
+        pytest.raises(SelectionRefused, match="there are: exc, inh"),
+    ):
         recording.to_neo(populations=["esc"])
 
 

@@ -150,6 +150,8 @@ def load_config(
     `stored` is that of a checkpoint, and the name of its file: it is meant where no CONFIG is named, and a
     CONFIG without a seed gets its seed.
     """
+    if config is None and stored is None:
+        raise click.UsageError("name a CONFIG: there is no checkpoint to take one from")
     from hhsim.channels import declare_from
     from hhsim.config import load, parse
 
@@ -158,8 +160,7 @@ def load_config(
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if config is None:
-        if stored is None:
-            raise click.UsageError("name a CONFIG: there is no checkpoint to take it from")
+        assert stored is not None
         return parse(stored[0], source=stored[1], overrides=overrides, run=given)
     known_seed = parse(stored[0]).model.run.seed if stored else None
     return load(config, overrides, run=given, default_seed=known_seed)
