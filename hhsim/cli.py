@@ -11,9 +11,19 @@ import click
 
 from hhsim import __version__
 from hhsim.commands import COMMANDS
-from hhsim.errors import ConfigRefused, Diverged, HhsimError, Interrupted, NotEnoughMemory, OutputExists
+from hhsim.errors import (
+    ConfigRefused,
+    Diverged,
+    GuardStopped,
+    HhsimError,
+    Interrupted,
+    NotEnoughMemory,
+    OutOfTime,
+    OutputExists,
+)
 from hhsim.stopping import Stopped, stoppable
 
+GO_ON = "the output holds everything up to then, and the same command with --resume goes on"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -43,7 +53,9 @@ def _words(error: HhsimError) -> str:
     if isinstance(error, OutputExists):
         return f"hhsim: {error}; choose another name, or replace it with --force"
     if isinstance(error, Interrupted):
-        return f"hhsim: interrupted at t = {error.t_ms:g} ms; the output holds everything up to then"
+        return f"hhsim: interrupted at t = {error.t_ms:g} ms; {GO_ON}"
+    if isinstance(error, OutOfTime | GuardStopped):
+        return f"hhsim: {error}; {GO_ON}"
     if isinstance(error, Diverged):
         return f"hhsim: {error}; the output holds everything up to then"
     return f"hhsim: {error}"

@@ -5,7 +5,8 @@ No type here knows of the command line: `hhsim.cli` turns each into words and an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -50,17 +51,39 @@ class Diverged(HhsimError):
 
     exit_code = 4
 
-    def __init__(self, population: str, node: int, t_ms: float) -> None:
-        super().__init__(population, node, t_ms)
+    def __init__(
+        self, population: str, node: int, t_ms: float, values: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(population, node, t_ms, values)
         self.population = population
         self.node = node
         self.t_ms = t_ms
+        self.values = dict(values or {})  # of the states of the cell at the end of the chunk of steps
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"the membrane potential of cell {self.node} of population {self.population!r} "
             f"is no longer a finite number at t = {self.t_ms:g} ms"
         )
+        values = ", ".join(f"{name} = {value:g}" for name, value in self.values.items())
+        return f"{text} ({values})" if values else text
+
+
+class GuardStopped(HhsimError):
+    """A guard of the config stopped the run."""
+
+    exit_code = 4
+
+    def __init__(self, guard: str, population: str, nodes: Sequence[int], t_ms: float, found: str) -> None:
+        super().__init__(guard, population, nodes, t_ms, found)
+        self.guard = guard  # its key in the config
+        self.population = population
+        self.nodes = tuple(nodes)  # of the cells that it is about, a few at most; none: all
+        self.t_ms = t_ms
+        self.found = found  # what was seen, and what is allowed
+
+    def __str__(self) -> str:
+        return f"guards.{self.guard}: {self.found}"
 
 
 class FileFailed(HhsimError):
@@ -164,6 +187,35 @@ class NotInstalled(HhsimError):
         return f"this needs {self.package}: python -m pip install 'hhsim[{self.extra}]'"
 
 
+class CheckpointRefused(HhsimError):
+    """A run cannot go on from its checkpoint, as something is not what it was."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, reason: str, differences: Sequence[str]) -> None:
+        super().__init__(path, reason, differences)
+        self.path = path
+        self.reason = reason
+        self.differences = tuple(differences)
+
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.path} cannot be gone on from: {self.reason}", *self.differences])
+
+
+class OutOfTime(HhsimError):
+    """The run was stopped in time before its wall time was over; it can be continued."""
+
+    exit_code = 75
+
+    def __init__(self, t_ms: float, most_s: float) -> None:
+        super().__init__(t_ms, most_s)
+        self.t_ms = t_ms
+        self.most_s = most_s
+
+    def __str__(self) -> str:
+        return f"stopped at t = {self.t_ms:g} ms, before {self.most_s:g} s of wall time were over"
+
+
 class Interrupted(HhsimError):
     """The run was stopped by a signal; the outputs are closed and hold all up to `t_ms`."""
 
@@ -171,7 +223,7 @@ class Interrupted(HhsimError):
         super().__init__(signal_number, t_ms)
         self.signal_number = signal_number
         self.t_ms = t_ms
-        self.exit_code = 128 + signal_number
+        self.exit_code = 75 if signal_number == signal.SIGUSR1 else 128 + signal_number
 
     def __str__(self) -> str:
         return f"interrupted at t = {self.t_ms:g} ms; all outputs are closed and hold everything up to then"

@@ -197,6 +197,16 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class Guards:
+    """What stops a run, looked at every `every` ms (to the next meeting of the threads)."""
+
+    every: float  # ms
+    rate_max: float | None = None  # 1/ms, mean over a population and `every`
+    silent_for: float | None = None  # ms without a spike of a population
+    v_range: tuple[float, float] | None = None  # mV, of every cell
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything that decides what a run computes."""
 
@@ -208,6 +218,7 @@ class Model:
     inputs: tuple[Input, ...] = ()
     record_spikes: tuple[str, ...] = ()  # names of populations
     traces: tuple[Trace, ...] = field(default=())
+    guards: Guards | None = None
 
     def cell_of(self, population: str) -> CellType:
         return self.cells[self.populations[population].cell]

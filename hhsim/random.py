@@ -68,19 +68,19 @@ def identify(*names: str) -> int:
 
 if JIT_DISABLED:
 
-    def _multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
+    def multiply(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
         """The high and the low 64 bits of a product."""
         product = int(a) * int(b)
         return np.uint64(product >> 64), np.uint64(product & MASK)
 
-    def _add(a: np.uint64, b: np.uint64) -> np.uint64:
+    def add(a: np.uint64, b: np.uint64) -> np.uint64:
         """A sum modulo 2^64, without NumPy's warning."""
         return np.uint64((int(a) + int(b)) & MASK)
 
 else:
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def _multiply(typing: Any, a: Any, b: Any) -> Any:
+    def multiply(typing: Any, a: Any, b: Any) -> Any:
         """The high and the low 64 bits of a product: one `mul` instruction on x86-64."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -93,7 +93,7 @@ else:
         return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), generate
 
     @compiled_inline
-    def _add(a: np.uint64, b: np.uint64) -> np.uint64:
+    def add(a: np.uint64, b: np.uint64) -> np.uint64:
         """A sum modulo 2^64."""
         return a + b
 
@@ -107,11 +107,11 @@ def philox(
 ) -> Block:
     """The four times 64 random bits that belong to a key and a counter (all uint64)."""
     for _ in range(10):
-        high0, low0 = _multiply(_M0, c0)
-        high1, low1 = _multiply(_M1, c2)
+        high0, low0 = multiply(_M0, c0)
+        high1, low1 = multiply(_M1, c2)
         c0, c1, c2, c3 = high1 ^ c1 ^ key0, low1, high0 ^ c3 ^ key1, low0
-        key0 = _add(key0, _W0)
-        key1 = _add(key1, _W1)
+        key0 = add(key0, _W0)
+        key1 = add(key1, _W1)
     return c0, c1, c2, c3
 
 
@@ -124,7 +124,7 @@ def uniform(bits: np.uint64) -> float:
 @compiled_inline
 def bounded(bits: np.uint64, n: int) -> np.int64:
     """An integer from [0, n), by a multiplication: no number is off its share by more than n / 2^64."""
-    return np.int64(_multiply(bits, np.uint64(n))[0])
+    return np.int64(multiply(bits, np.uint64(n))[0])
 
 
 @compiled_inline

@@ -64,7 +64,7 @@ class Simulation:
         self.currents = build_currents(model, self.layout)
         self.step = 0
         self.spike_counts = dict.fromkeys(model.populations, 0)
-        self._shift = 0
+        self.shift = 0  # steps since the refractory clocks were last counted from
         self._build_log(np.array(cuts, np.int64), min(chunk_steps, REBASE))
         self._build_samples(cuts)
 
@@ -151,7 +151,7 @@ class Simulation:
                 begin,
                 end,
                 first,
-                self._shift,
+                self.shift,
                 self.cells,
                 self.work,
                 self.connections,
@@ -178,14 +178,14 @@ class Simulation:
             epochs_end = -(-(first + most_steps) // self.plan.epoch) * self.plan.epoch
             steps = min(steps, max(epochs_end - first, 1))
         done = self._advance(steps)
-        self._shift = done
+        self.shift = done
         self.step = first + done
         diverged = self._diverged()
         if diverged is not None:
             done = round(diverged.t_ms / self.model.run.dt) - first
             self.step = first + done
         chunk = Chunk(first, done, self._spikes(first, done), list(self._frames(first, done)), diverged)
-        self._keep_history(self._shift)
+        self._keep_history(self.shift)
         for name, (steps_of_spikes, _) in chunk.spikes.items():
             self.spike_counts[name] += len(steps_of_spikes)
         return chunk
@@ -197,8 +197,16 @@ class Simulation:
         step, lane = min((int(step), int(lane)) for step, lane in failures)
         for place in self.layout.places.values():
             if place.first <= lane < place.first + place.size:
-                return Diverged(place.name, lane - place.first, step * self.model.run.dt)
+                return Diverged(
+                    place.name, lane - place.first, step * self.model.run.dt, self._states(place.name, lane)
+                )
         raise AssertionError("a failure outside every population")
+
+    def _states(self, population: str, lane: int) -> dict[str, float]:
+        """All states of the cell in `lane`, as they are now."""
+        start = int(self.cells.starts[lane // LANES]) + lane % LANES
+        states = structure_of(self.model, self.model.cell_of(population)).states
+        return {name: float(self.cells.state[start + row * LANES]) for row, name in enumerate(states)}
 
     def _spikes(
         self, first: int, steps: int

@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM: how a command ends that is asked to stop.
+"""Ctrl-C, SIGTERM and SIGUSR1: how a command ends that is asked to stop.
 
 Before the first step nothing is worth keeping, and the first signal ends the command (`stoppable`). While a
 run writes its output, the first signal is only noted (`noted`), so that the file can be closed in order.
-The second one ends the process at once, wherever it is.
+A second Ctrl-C or SIGTERM ends the process at once, wherever it is. SIGUSR1 is how batch systems say that the
+time will soon be over: it stops the run as the others do, but does not count as a first or second one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+INSISTENT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -23,7 +25,7 @@ class Stopped(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
-        self.exit_code = 128 + signal_number
+        self.exit_code = 75 if signal_number == signal.SIGUSR1 else 128 + signal_number
 
 
 @contextmanager
@@ -41,7 +43,8 @@ def stoppable() -> Iterator[None]:
     end, start = os.pipe()
     os.set_blocking(start, False)
     previous = signal.set_wakeup_fd(start, warn_on_full_buffer=False)
-    threading.Thread(target=_end_at_second, args=(end, tuple(before)), daemon=True).start()
+    insistent = tuple(number for number in before if number in INSISTENT)
+    threading.Thread(target=_end_at_second, args=(end, insistent), daemon=True).start()
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped(number)
@@ -65,8 +68,9 @@ def noted() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         pending.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        if number in INSISTENT:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     for number in before:
         signal.signal(number, note)

@@ -88,7 +88,7 @@ def test_the_startup_counts_from_the_start_of_the_process(small, tmp_path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run",), "Missing argument 'CONFIG'"),
+        (("run",), "name a CONFIG"),
         (("run", "x.toml", "--threads", "0"), "--threads"),
         (("run", "x.toml", "--precision", "float16"), "float16"),
         (("walk",), "No such command 'walk'"),

@@ -28,7 +28,9 @@ from hhsim.config.write import write
 from hhsim.errors import Diverged, HhsimError
 from hhsim.model import Model
 from hhsim.recording import open_recording
-from hhsim.running import Clock, open_recorder, simulate
+from hhsim.running import Clock
+from hhsim.running.loop import simulate
+from hhsim.running.output import open_recorder
 from hhsim.simulation import Simulation
 
 REPEATS = 7

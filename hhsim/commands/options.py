@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,7 @@ setting_options = _options(
     ),
     click.option("--duration", metavar="TIME", help='Replace the config\'s duration, as in "500 ms".'),
 )
-config_options = _options(
-    click.argument("config", type=click.Path()),
+all_setting_options = _options(
     setting_options,
     click.option(
         "--precision",
@@ -59,6 +59,7 @@ config_options = _options(
     ),
     channels_option,
 )
+config_options = _options(click.argument("config", type=click.Path()), all_setting_options)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 threads_option = click.option(
     "--threads",
@@ -122,23 +123,47 @@ selection_options = _options(
 )
 
 
+def wall_time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """A callback for an option with a time of days, such as "3h50m"; it becomes seconds."""
+    if value is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)", value)
+    if not parts or "".join(number + unit for number, unit in parts) != value.replace(" ", ""):
+        raise click.BadParameter(f'"{value}" is no time such as 90s, 5min or 3h50m', context, parameter)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+_SECONDS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
+
+
 def load_config(
-    config: str,
+    config: str | None,
     overrides: tuple[str, ...],
     seed: int | None,
     duration: str | None,
     precision: str | None,
     channels: tuple[str, ...],
+    stored: tuple[str, str] | None = None,
 ) -> Loaded:
-    """The config that `config_options` describe."""
+    """The config that `config_options` describe.
+
+    `stored` is that of a checkpoint, and the name of its file: it is meant where no CONFIG is named, and a
+    CONFIG without a seed gets its seed.
+    """
+    if config is None and stored is None:
+        raise click.UsageError("name a CONFIG: there is no checkpoint to take one from")
     from hhsim.channels import declare_from
-    from hhsim.config import load
+    from hhsim.config import load, parse
 
     for path in channels:
         declare_from(path)
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
-    return load(config, overrides, run=given)
+    if config is None:
+        assert stored is not None
+        return parse(stored[0], source=stored[1], overrides=overrides, run=given)
+    known_seed = parse(stored[0]).model.run.seed if stored else None
+    return load(config, overrides, run=given, default_seed=known_seed)
 
 
 def before_numba() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import Any
 
 import click
 
-from hhsim.commands.options import before_numba, config_options, json_option, load_config, threads_option
+from hhsim.commands.options import (
+    all_setting_options,
+    before_numba,
+    json_option,
+    load_config,
+    threads_option,
+    wall_time,
+)
 from hhsim.errors import NoSuchDevice
 from hhsim.stopping import noted
 
@@ -16,13 +24,31 @@ STARTED = time.time()
 
 
 @click.command(short_help="Simulate CONFIG; spikes and traces go to an HDF5 file.")
-@config_options
+@click.argument("config", type=click.Path(), required=False)
+@all_setting_options
 @click.option("-o", "--output", default="out.h5", show_default=True, type=click.Path(), help="File to write.")
 @threads_option
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."
 )
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from the checkpoint beside the output, to the same bits; begin if there is none yet.",
+)
+@click.option(
+    "--checkpoint-every",
+    metavar="TIME",
+    callback=wall_time,
+    help="Wall time between two checkpoints, as in 5min; 15min if left out. Saves the end of the run, too.",
+)
+@click.option(
+    "--max-wall",
+    metavar="TIME",
+    callback=wall_time,
+    help="Stop with a checkpoint (exit code 75) before so much wall time is over, as in 3h50m.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -35,6 +61,9 @@ def run(
     threads: int | None,
     device: str,
     force: bool,
+    resume: bool,
+    checkpoint_every: float | None,
+    max_wall: float | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -42,19 +71,32 @@ def run(
 ) -> None:
     """Simulate CONFIG and write its spikes and traces to an HDF5 file (SONATA).
 
-    The same config and seed give the same spikes, bit for bit, with any number of threads.
+    The same config and seed give the same spikes, bit for bit, with any number of threads, in one go or in
+    several. A run that is stopped (Ctrl-C, SIGTERM, SIGUSR1, --max-wall, a guard) is saved in a checkpoint
+    beside the output, from which --resume goes on; CONFIG may then be left out. With a longer --duration,
+    --resume extends a run whose end was saved.
 
     \b
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"
+    hhsim run configs/coba.toml -o coba.h5 --max-wall 3h50m --resume
     """
-    from hhsim.report import show_estimate, show_notes, show_summary, watching
+    from hhsim.report import show_estimate, show_note, show_notes, show_summary, watching
 
     if device != "cpu":
         raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
-    loaded = load_config(**settings)
-    from hhsim.recording.files import check_output
+    if resume and (force or dry_run):
+        raise click.UsageError("--resume goes with neither --force nor --dry-run")
+    stored = None
+    if resume:
+        before_numba()
+        from hhsim.checkpoint.store import stored_config
 
-    check_output(output, [trace.variable for trace in loaded.model.traces], force)
+        stored = stored_config(output)
+    loaded = load_config(stored=stored, **settings)
+    if not resume:
+        from hhsim.recording.files import check_output
+
+        check_output(output, [trace.variable for trace in loaded.model.traces], force)
     if not quiet:
         show_notes(loaded.model)
     before_numba()
@@ -71,7 +113,15 @@ def run(
     from hhsim.running import run as simulate
 
     with watching(quiet) as watch:
-        summary = simulate(loaded, watch=watch, **where)
+        summary = simulate(
+            loaded,
+            resume=resume,
+            checkpoint_every_s=checkpoint_every,
+            max_wall_s=math.inf if max_wall is None else max_wall,
+            watch=watch,
+            note=None if quiet else show_note,
+            **where,
+        )
     with noted():  # a signal that comes when all is done changes nothing
         if as_json:
             click.echo(summary.to_json())

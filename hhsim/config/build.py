@@ -10,10 +10,11 @@ from hhsim.config import schema
 from hhsim.config.read import CellParts, Document
 
 
-def build(document: Document) -> model.Model:
-    """The model that `document` describes; draws a seed if it has none."""
+def build(document: Document, default_seed: int | None = None) -> model.Model:
+    """The model that `document` describes; draws a seed if neither it nor the caller has one."""
     run = document.run
     assert run is not None
+    seed = default_seed if run.seed is None else run.seed
     populations = {}
     for name, section in document.populations.items():
         assert section is not None
@@ -25,7 +26,7 @@ def build(document: Document) -> model.Model:
             run.dt,
             run.method,
             run.precision,
-            secrets.randbits(63) if run.seed is None else run.seed,
+            secrets.randbits(63) if seed is None else seed,
         ),
         cells={name: _cell(name, parts) for name, parts in document.cells.items()},
         populations=populations,
@@ -33,6 +34,7 @@ def build(document: Document) -> model.Model:
         inputs=tuple(i for s in document.inputs for i in _inputs(s, populations)),
         record_spikes=tuple(populations) if document.spikes is None else document.spikes,
         traces=tuple(_trace(t, populations, run.dt) for t in document.traces if t is not None),
+        guards=_guards(document.guards),
     )
 
 
@@ -76,3 +78,9 @@ def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: 
     return model.Trace(
         section.population, section.variable, nodes, dt if section.every is None else section.every
     )
+
+
+def _guards(section: schema.Guards | None) -> model.Guards | None:
+    if section is None:
+        return None
+    return model.Guards(section.every, section.rate_max, section.silent_for, section.v_range)

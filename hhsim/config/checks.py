@@ -34,6 +34,7 @@ class _Checks:
             if section is not None:
                 self.input(section, ("input", i))
         self.record()
+        self.guards()
 
     def run(self) -> None:
         run = self.document.run
@@ -139,6 +140,20 @@ class _Checks:
         if cell is not None and known(trace.variable) and not cell.may_have(trace.variable):
             text = unknown("state", trace.variable, cell.states)
             self.report.add((*path, "variable"), f'"{trace.variable}": {text}')
+
+    def guards(self) -> None:
+        guards, run = self.document.guards, self.document.run
+        if guards is None:
+            return
+        if guards.rate_max is None and guards.silent_for is None and guards.v_range is None:
+            self.report.add(("guards",), "has no effect: set rate_max, silent_for or v_range")
+        if run is not None and known(guards.every, run.dt) and not is_multiple(guards.every, run.dt):
+            text = f"{guards.every:g} ms is not a multiple of dt = {run.dt:g} ms"
+            self.report.add(("guards", "every"), text)
+        silent_for = guards.silent_for
+        if silent_for is not None and known(silent_for, guards.every) and silent_for < guards.every:
+            text = f"is shorter than every = {guards.every:g} ms, how often the guards look"
+            self.report.add(("guards", "silent_for"), text)
 
     def targets(self, target: Any, path: KeyPath) -> list[str]:
         """The populations of `target` that exist; the others are reported."""

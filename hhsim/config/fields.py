@@ -100,6 +100,22 @@ def nodes(raw: Any, around: Surroundings) -> tuple[int, int]:
     return first, end
 
 
+def low_and_high(measure: Measure) -> Reader:
+    """Two quantities, the lower one first."""
+
+    def read(raw: Any, around: Surroundings) -> tuple[float, float]:
+        if not isinstance(raw, list) or len(raw) != 2:
+            raise Wrong(((), f"expected [low, high], found {describe(raw)}"))
+        low, high = each(
+            ((0,), lambda: measure.one(raw[0], around)), ((1,), lambda: measure.one(raw[1], around))
+        )
+        if low >= high:
+            raise Wrong(((), f"low is not below high ({low:g} and {high:g} {measure.unit})"))
+        return low, high
+
+    return read
+
+
 def initial(measure: Measure, *, gate: bool) -> Reader:
     """How the initial value of a state is read."""
 

@@ -34,13 +34,18 @@ class Loaded:
 
 
 def load(
-    path: str | Path, overrides: Sequence[str] = (), *, run: Mapping[str, str | int] | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    run: Mapping[str, str | int] | None = None,
+    default_seed: int | None = None,
 ) -> Loaded:
     """Read the config file at `path`.
 
     `overrides` are texts such as `projection.0.weight="7 nS"`, as `--set` takes them; `run` replaces keys of
-    [run], such as {"duration": "500 ms", "seed": 7}, after them. Relative paths in the file start at its
-    folder. Raises ConfigRefused with everything that is wrong, or FileFailed if it cannot be read.
+    [run], such as {"duration": "500 ms", "seed": 7}, after them. `default_seed` is for a config that has
+    none; otherwise one is drawn. Relative paths in the file start at its folder. Raises ConfigRefused with
+    everything that is wrong, or FileFailed if it cannot be read.
     """
     try:
         data = Path(path).read_bytes()
@@ -53,7 +58,14 @@ def load(
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigRefused(str(path), (Problem("", "is not UTF-8 text", line),)) from None
-    return parse(text, source=str(path), folder=Path(path).parent, overrides=overrides, run=run)
+    return parse(
+        text,
+        source=str(path),
+        folder=Path(path).parent,
+        overrides=overrides,
+        run=run,
+        default_seed=default_seed,
+    )
 
 
 def parse(
@@ -63,6 +75,7 @@ def parse(
     folder: Path | None = None,
     overrides: Sequence[str] = (),
     run: Mapping[str, str | int] | None = None,
+    default_seed: int | None = None,
 ) -> Loaded:
     """Read the config `text`; `source` is what messages call it, relative paths start at `folder`."""
     raw = _toml(text, source)
@@ -72,7 +85,7 @@ def parse(
     document = read(raw, report, folder or Path())
     check(document, report)
     report.raise_if_any()
-    model = build(document)
+    model = build(document, default_seed)
     return Loaded(model, write(model), source)
 
 

@@ -56,6 +56,7 @@ class Document:
     inputs: list[Any] = field(default_factory=list)
     spikes: Any = None
     traces: list[schema.Trace | None] = field(default_factory=list)
+    guards: schema.Guards | None = None
 
 
 def read(raw: dict[str, Any], report: Report, folder: Path) -> Document:
@@ -78,6 +79,8 @@ def read(raw: dict[str, Any], report: Report, folder: Path) -> Document:
     document.spikes = record.spikes if record else BROKEN
     for i, table in _list(record.trace if record else [], ("record", "trace"), report):
         document.traces.append(schema.read(schema.Trace, table, ("record", "trace", i), report, around))
+    if top.guards is not None and top.guards is not BROKEN:
+        document.guards = schema.read(schema.Guards, top.guards, ("guards",), report, around)
     return document
 
 

@@ -121,6 +121,13 @@ class Trace(Section):
     every: Annotated[float | None, by(measures.POSITIVE_TIME.one)] = None
 
 
+class Guards(Section):
+    rate_max: Annotated[float | None, by(measures.RATE.one)] = None
+    silent_for: Annotated[float | None, by(measures.POSITIVE_TIME.one)] = None
+    v_range: Annotated[tuple[float, float] | None, by(fields.low_and_high(measures.POTENTIAL))] = None
+    every: Annotated[float, by(measures.POSITIVE_TIME.one)] = 100.0
+
+
 class Config(Section):
     title: Annotated[str, by(fields.text)] = ""
     run: Any
@@ -129,6 +136,7 @@ class Config(Section):
     projection: Any = Field(default_factory=list)
     input: Any = Field(default_factory=list)
     record: Any = Field(default_factory=dict)
+    guards: Any = None
 
 
 @cache

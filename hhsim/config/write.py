@@ -15,6 +15,7 @@ from hhsim.model import (
     FixedIndegree,
     FixedOutdegree,
     FromFile,
+    Guards,
     InitialValue,
     Input,
     Model,
@@ -58,7 +59,21 @@ def write(model: Model) -> str:
             f"nodes = {list(trace.nodes)}",
             f"every = {_quantity(trace.every, 'ms')}",
         ]
+    if model.guards is not None:
+        lines += _guards(model.guards)
     return "\n".join(lines) + "\n"
+
+
+def _guards(guards: Guards) -> list[str]:
+    lines = [*_header("[guards]"), f"every = {_quantity(guards.every, 'ms')}"]
+    if guards.rate_max is not None:
+        lines.append(f"rate_max = {_quantity(guards.rate_max, '1/ms')}")
+    if guards.silent_for is not None:
+        lines.append(f"silent_for = {_quantity(guards.silent_for, 'ms')}")
+    if guards.v_range is not None:
+        low, high = (_quantity(v, "mV") for v in guards.v_range)
+        lines.append(f"v_range = [{low}, {high}]")
+    return lines
 
 
 def _cell(cell: CellType) -> list[str]:

@@ -11,7 +11,7 @@ from hhsim.errors import Diverged
 from hhsim.estimating.shrinking import can_shrink, shrunk
 from hhsim.model import Model
 from hhsim.network.build import expected_synapses
-from hhsim.running import FIRST_STEPS, next_steps
+from hhsim.running.loop import FIRST_STEPS, next_steps
 from hhsim.simulation import Simulation
 
 Result = TypeVar("Result")

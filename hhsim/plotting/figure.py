@@ -219,7 +219,9 @@ def _say_what_it_is(figure: Figure, view: View) -> None:
     width = int(figure.get_figwidth() * 72 / (SMALL * 0.52))
     text = _lines(provenance(recording), width)
     colour = matplotlib.rcParams["text.color"]
-    figure.supxlabel(text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False)
+    figure.supxlabel(
+        text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False
+    )
 
 
 def _lines(parts: Sequence[str], width: int) -> str:

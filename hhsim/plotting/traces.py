@@ -146,5 +146,12 @@ def _scale_bar(axes: Axes, low: float, high: float, units: str) -> None:
     axes.plot([1.02, 1.02], [low, low + length], transform=place, clip_on=False, color=colour, lw=1)
     text = f"{length:g}" if units == "1" else f"{length:g} {units}"
     axes.text(
-        1.035, low + length / 2, text, transform=place, rotation=90, va="center", fontsize=SMALL, parse_math=False
+        1.035,
+        low + length / 2,
+        text,
+        transform=place,
+        rotation=90,
+        va="center",
+        fontsize=SMALL,
+        parse_math=False,
     )

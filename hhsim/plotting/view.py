@@ -82,7 +82,10 @@ class View:
         for times, _ in self.spikes(population):
             if len(times) and len(rate):
                 first, last = (int((t - self.start_ms) / width) for t in (times[0], times[-1]))
-                first, last = max(first - 1, 0), min(last + 1, len(rate) - 1)  # rounding may move a bin by one
+                first, last = (
+                    max(first - 1, 0),
+                    min(last + 1, len(rate) - 1),
+                )  # rounding may move a bin by one
                 part = population_rate(times, edges[first], edges[last + 1], width, size)[1]
                 rate[first : first + len(part)] += part
         return edges, rate

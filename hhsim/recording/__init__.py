@@ -6,18 +6,22 @@ from hhsim.recording.contents import Spikes, Trace
 from hhsim.recording.files import check_output
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
+from hhsim.recording.recovery import Recovered, recover
 from hhsim.recording.selection import Selection, select, selected_spikes
-from hhsim.recording.writer import Recorder
+from hhsim.recording.writer import Positions, Recorder
 
 __all__ = [
+    "Positions",
     "Recorder",
     "Recording",
+    "Recovered",
     "Selection",
     "Spikes",
     "Trace",
     "TraceColumns",
     "check_output",
     "open_recording",
+    "recover",
     "select",
     "selected_spikes",
 ]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
 from hhsim.recording.files import damage_errors
-from hhsim.recording.streams import SLAB, slabs
+from hhsim.recording.streams import SLAB, slabs, steps_of
 
 
 class Spikes:
@@ -40,7 +39,7 @@ class Spikes:
     @cached_property
     def steps(self) -> NDArray[np.int64]:
         """The step k, from k*dt to (k+1)*dt, at whose end each spike falls."""
-        return _steps(self.times_ms, self._dt_ms)
+        return steps_of(self.times_ms, self._dt_ms)
 
     @cached_property
     def nodes(self) -> NDArray[np.int64]:
@@ -83,7 +82,7 @@ class Spikes:
         digest = hashlib.sha256()
         with _reading(self._path, self._group):
             for times in slabs(self._group["timestamps"], self._count):
-                digest.update(_steps(times, self._dt_ms).astype("<i8", copy=False).data)
+                digest.update(steps_of(times, self._dt_ms).astype("<i8", copy=False).data)
             for nodes in slabs(self._group["node_ids"], self._count):
                 digest.update(nodes.astype("<i8").data)
         return digest.hexdigest()
@@ -151,10 +150,6 @@ class Traces(Mapping[tuple[str, str], Trace]):
 
     def __repr__(self) -> str:
         return f"<traces {list(self._loaded)}>"
-
-
-def _steps(times_ms: NDArray[Any], dt_ms: float) -> NDArray[np.int64]:
-    return np.rint(times_ms / dt_ms).astype(np.int64) - 1
 
 
 def _rows(dataset: h5py.Dataset) -> int:

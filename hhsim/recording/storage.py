@@ -8,7 +8,10 @@ readers rely on piece by piece, whenever its caches ask for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from hhsim.recording.journal import Journal
 
 
 class Storage:
@@ -16,19 +19,23 @@ class Storage:
 
     Bytes beyond the end of what was committed are written straight away: nothing refers to them yet. Bytes
     that replace committed ones, some KiB of indices and one chunk a dataset, wait in memory for `commit`.
-    So the file is, but for the instant of a commit, what the last commit left, whatever happens.
+    So the file is, but for the instant of a commit, what the last commit left, whatever happens; and that
+    instant is written down in a journal first, so that it can be finished.
 
     The first failure is kept in `error` for the caller to raise, and from then on nothing more reaches the
     file. It is never locked, so that readers with HDF5's default settings can open it meanwhile.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Create the file; raises OSError if it exists already or cannot be made."""
+    def __init__(self, path: Path, journal: Journal, *, existing: bool = False) -> None:
+        """Create the file, or open an `existing` one; raises OSError where that cannot be done."""
         self.error: OSError | None = None
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._journal = journal
+        how = 0 if existing else os.O_CREAT | os.O_EXCL
+        self._descriptor = os.open(path, os.O_RDWR | how | os.O_CLOEXEC, 0o666)
         self._position = 0
-        self._size = 0  # in the sight of h5py
-        self._committed = 0  # bytes that readers may rely on
+        self._size = os.fstat(self._descriptor).st_size  # in the sight of h5py
+        self._committed = self._size  # bytes that readers may rely on
+        self._unfinished = False  # a commit began, and met an error
         self._waiting: dict[tuple[int, int], bytes] = {}  # by (address, size), in the order of writing
 
     def check(self) -> None:
@@ -37,27 +44,49 @@ class Storage:
             raise self.error
 
     def commit(self) -> None:
-        """Let the file become what h5py has written.
+        """Let the file become what h5py has written, so that neither a kill nor a loss of power undoes it.
 
-        Readers may see a mixture for some 0.1 ms, therefore in this order: the superblock, which tells
-        where the file ends; the indices of chunks; then the rest, such as the lengths of datasets.
+        Waits for the disk twice: what was appended must be there before the journal that makes it part of
+        the file, and so must be what the journal held until now. Readers may see a mixture for some 0.1 ms,
+        therefore in this order: the superblock, which tells where the file ends; the indices of chunks; then
+        the rest, such as the lengths of datasets.
         """
         self._resize(self._size)
-        for (address, _), data in sorted(self._waiting.items(), key=_turn):
+        changes = [(address, data) for (address, _), data in sorted(self._waiting.items(), key=_turn)]
+        if changes:
+            self._guarded(lambda: os.fdatasync(self._descriptor))
+            self._guarded(lambda: self._journal.write(self._size, changes))
+        begun = self.error is None
+        for address, data in changes:
             self._put(data, address)
+        self._unfinished |= begun and self.error is not None
         self._waiting.clear()
         self._committed = self._size
 
     def sync(self) -> None:
         """Wait until the disk has it all: HDF5 never does."""
-        if self.error is None:
-            try:
-                os.fsync(self._descriptor)
-            except OSError as error:
-                self.error = error
+        self._guarded(lambda: os.fsync(self._descriptor))
 
     def close(self) -> None:
+        """Close the file; the journal goes, unless a commit could not be finished."""
         os.close(self._descriptor)
+        if self._unfinished:
+            self._journal.close()
+        else:
+            self._journal.remove()
+
+    def abandon(self) -> None:
+        """Close an existing file as it was when it was opened, or last committed."""
+        self._waiting.clear()
+        self._resize(self._committed)
+        self.close()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        if self.error is None:
+            try:
+                action()
+            except OSError as error:
+                self.error = error
 
     def _put(self, data: bytes, address: int) -> None:
         done = 0
@@ -68,11 +97,7 @@ class Storage:
                 self.error = error
 
     def _resize(self, size: int) -> None:
-        if self.error is None:
-            try:
-                os.ftruncate(self._descriptor, size)
-            except OSError as error:
-                self.error = error
+        self._guarded(lambda: os.ftruncate(self._descriptor, size))
 
     # What h5py asks of a file object: see its "fileobj" driver.
 

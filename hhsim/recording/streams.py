@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -17,6 +18,19 @@ from hhsim.recording.layout import SPIKE_CHUNK, FrameClock, frame_rows
 Ids = NDArray[np.int64]
 
 SLAB = 8 * SPIKE_CHUNK  # rows; h5py alone writes 61 million spikes/s in such slabs, 8 in slabs of 1000
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a dataset has come, and what is in it up to there."""
+
+    rows: int
+    digest: str  # SHA-256
+
+
+def steps_of(times_ms: NDArray[np.generic], dt_ms: float) -> Ids:
+    """The step, from k*dt to (k+1)*dt, at whose end each spike falls."""
+    return np.asarray(np.rint(np.asarray(times_ms, np.float64) / dt_ms), np.int64) - 1
 
 
 class SpikeStream:
@@ -33,6 +47,7 @@ class SpikeStream:
         self._buffer = np.empty((2, rows), np.int64)  # steps, nodes
         self._held = 0
         self._hash = hashlib.sha256()  # of the steps written so far
+        self._nodes_hash = hashlib.sha256()  # of their nodes
 
     def append(self, steps: Ids, nodes: Ids) -> None:
         """Add spikes in time-then-id order: the step of each, and the local id of its cell."""
@@ -61,6 +76,7 @@ class SpikeStream:
         self._times[start:stop] = (steps + 1) * self._dt  # step k leads from k*dt to (k+1)*dt
         self._nodes[start:stop] = nodes
         self._hash.update(steps.astype("<i8", copy=False).data)
+        self._nodes_hash.update(nodes.astype("<i8", copy=False).data)
         self._held = 0
 
     def sha256(self) -> str:
@@ -70,6 +86,29 @@ class SpikeStream:
         for nodes in slabs(self._nodes, self.count):
             digest.update(nodes.astype("<i8").data)
         return digest.hexdigest()
+
+    def position(self) -> Position:
+        """How far the train has come, all of it written."""
+        self.drain()
+        return Position(self.count, self._hash.hexdigest() + self._nodes_hash.hexdigest())
+
+    def restore(self, position: Position) -> None:
+        """Go on from an earlier position: what came after it goes.
+
+        Raises ValueError where what is there is not what was there then.
+        """
+        for dataset in (self._times, self._nodes):
+            if len(dataset) < position.rows:
+                raise ValueError(f"{dataset.name} has lost rows: {len(dataset)} of {position.rows} are there")
+        for times in slabs(self._times, position.rows):
+            self._hash.update(steps_of(times, self._dt).astype("<i8", copy=False).data)
+        for nodes in slabs(self._nodes, position.rows):
+            self._nodes_hash.update(nodes.astype("<i8").data)
+        self.count = position.rows
+        if self.position() != position:
+            raise ValueError(f"{self._times.parent.name} holds other spikes than were written")
+        self._times.resize((position.rows,))
+        self._nodes.resize((position.rows,))
 
 
 class FrameStream:
@@ -82,6 +121,7 @@ class FrameStream:
         self._buffer = np.empty((frame_rows(width), width), np.float32)
         self._held = 0
         self._clock = FrameClock(float(self._time[2]))
+        self._hash = hashlib.sha256()
 
     def append(self, frames: NDArray[np.float32]) -> None:
         """Add frames, [frames, nodes]."""
@@ -103,12 +143,32 @@ class FrameStream:
         start = self._clock.frames
         self._data.resize(start + self._held, axis=0)
         self._data[start : start + self._held] = self._buffer[: self._held]
+        self._hash.update(self._buffer[: self._held].astype("<f4", copy=False).data)
         self._clock.advance(self._held)
         self._held = 0
 
     def publish(self) -> None:
         """Tell readers of all frames written."""
         self._time[1] = self._clock.stop
+
+    def position(self) -> Position:
+        """How far the report has come, all of it written."""
+        self.drain()
+        return Position(self._clock.frames, self._hash.hexdigest())
+
+    def restore(self, position: Position) -> None:
+        """Go on from an earlier position: what came after it goes. Raises ValueError as for spikes."""
+        if len(self._data) < position.rows:
+            raise ValueError(
+                f"{self._data.name} has lost rows: {len(self._data)} of {position.rows} are there"
+            )
+        for first in range(0, position.rows, len(self._buffer)):
+            frames = self._data[first : min(first + len(self._buffer), position.rows)]
+            self._hash.update(np.ascontiguousarray(frames, "<f4").data)
+            self._clock.advance(len(frames))
+        if self.position() != position:
+            raise ValueError(f"{self._data.name} holds other values than were written")
+        self._data.resize(position.rows, axis=0)
 
 
 def slabs(dataset: h5py.Dataset, count: int) -> Iterator[NDArray[np.generic]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,13 +17,28 @@ from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
 from hhsim.recording import layout
-from hhsim.recording.files import check_output, file_errors, hidden_name, output_paths, publish
+from hhsim.recording.bundle import Bundle
+from hhsim.recording.files import check_output, damage_errors, output_paths
 from hhsim.recording.layout import TraceColumns
-from hhsim.recording.storage import Storage
-from hhsim.recording.streams import SLAB, FrameStream, SpikeStream
+from hhsim.recording.streams import SLAB, FrameStream, Position, SpikeStream
 
 SPIKE_BUFFER_BYTES = 1 << 24  # for all populations together
-CHUNK_CACHE_BYTES = 1 << 20  # for each dataset: room for the chunks that a flush leaves unfilled
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where a recording stood at a checkpoint."""
+
+    run: str  # its name
+    t_ms: float
+    spikes: dict[str, Position]  # of each population
+    frames: list[Position]  # of each trace
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Positions:
+        """The inverse of `dataclasses.asdict`."""
+        spikes = {name: Position(**each) for name, each in values["spikes"].items()}
+        return cls(values["run"], values["t_ms"], spikes, [Position(**each) for each in values["frames"]])
 
 
 class Recorder:
@@ -46,44 +63,111 @@ class Recorder:
         resolved_config: str,
         facts: Mapping[str, str | int | float],
         overwrite: bool = False,
+        resume: Positions | None = None,
     ) -> None:
-        """Create the files.
+        """Create the files, or go on with those of an earlier run.
 
         `populations` are those whose spikes are recorded, with their sizes; `dt` and `duration` are in ms.
         `facts` become attributes of /hhsim; a dotted key such as `versions.numpy` becomes the attribute
         `numpy` of /hhsim/versions. Raises OutputExists and FileFailed as `check_output` does, and
         ValueError if two traces share population and variable, which one report cannot hold.
+
+        With `resume` the files are there and hold at least what they held at those positions: that is
+        verified, what came later is cut off, and rows are appended. Otherwise FileFailed says what is
+        wrong, and the files stay as they are.
         """
         pairs = [(trace.population, trace.variable) for trace in traces]
         if len(set(pairs)) < len(pairs):
             raise ValueError("two traces of the same variable of the same population")
-        variables = [trace.variable for trace in traces]
-        check_output(path, variables, overwrite)
         self.path = Path(path)
         self._dt = float(dt)
         self._facts = dict(facts) | {"dt_ms": self._dt, "duration_ms": float(duration)}
-        self._run = uuid.uuid4().hex
-        self._storages: dict[Path, Storage] = {}
-        self._files: dict[Path, h5py.File] = {}
+        self._spikes: dict[str, SpikeStream] = {}
+        self._frames: list[FrameStream] = []
         self._flushed_ms = 0.0
-        old = layout.siblings_of(self.path) if overwrite else ()
+        variables = [trace.variable for trace in traces]
         places = output_paths(path, variables)
-        temporary = {place: hidden_name(place, self._run) for place in places.values()}
+        if resume is None:
+            check_output(path, variables, overwrite)
+            self._run = uuid.uuid4().hex
+            self._begin(populations, traces, resolved_config, places, overwrite)
+        else:
+            for place in places.values():
+                if not place.is_file():
+                    raise FileFailed(str(place), "is gone: the run that it belongs to cannot be continued")
+            self._run = resume.run
+            self._go_on(populations, traces, resolved_config, places, resume)
+
+    def _begin(
+        self,
+        populations: Mapping[str, int],
+        traces: Sequence[TraceColumns],
+        resolved_config: str,
+        places: Mapping[str, Path],
+        overwrite: bool,
+    ) -> None:
+        old = layout.siblings_of(self.path) if overwrite else ()
+        self._bundle = Bundle(places.values(), self._run)
         try:
-            for place, hidden in temporary.items():
-                with file_errors(place):
-                    self._storages[place] = Storage(hidden)
-                self._files[place] = h5py.File(self._storages[place], "w", rdcc_nbytes=CHUNK_CACHE_BYTES)
-            with self._writing():
+            with self._bundle.writing():
                 self._create(populations, traces, places, resolved_config)
-            self._commit()
-            publish(temporary, overwrite)
+            self._bundle.commit()
+            self._bundle.publish(overwrite)
         except BaseException:
-            self._discard(temporary)
+            self._bundle.give_up()
             raise
         for place in old:
-            if place not in temporary:
+            if place not in places.values():
                 place.unlink(missing_ok=True)
+
+    def _go_on(
+        self,
+        populations: Mapping[str, int],
+        traces: Sequence[TraceColumns],
+        resolved_config: str,
+        places: Mapping[str, Path],
+        resume: Positions,
+    ) -> None:
+        self._bundle = Bundle(places.values(), self._run, existing=True)
+        try:
+            for place, file in self._bundle.files.items():
+                with damage_errors(place):
+                    if file[layout.OURS].attrs["recording"] != self._run:
+                        raise FileFailed(str(place), "belongs to another run than the checkpoint")
+            main = self._bundle.files[self.path]
+            with damage_errors(self.path):
+                self._ours = main[layout.OURS]
+                rows = _buffer_rows(populations)
+                for name in populations:
+                    stream = SpikeStream(main[layout.SPIKES][name], self._dt, rows)
+                    stream.restore(resume.spikes[name])
+                    self._spikes[name] = stream
+                for trace, position in zip(traces, resume.frames, strict=True):
+                    file = self._bundle.files[places[trace.variable]]
+                    frames = FrameStream(file[layout.REPORT][trace.population])
+                    frames.restore(position)
+                    frames.publish()
+                    self._frames.append(frames)
+                self._reset(resolved_config, resume.t_ms)
+            self._bundle.commit()
+        except BaseException:
+            self._bundle.give_up()
+            raise
+        self._flushed_ms = resume.t_ms
+
+    def _reset(self, resolved_config: str, t_ms: float) -> None:
+        """Let the files say what is true from now on."""
+        for name in ("timings", "checksums", "summary", "config"):
+            if name in self._ours:
+                del self._ours[name]
+        self._ours.create_dataset("config", data=resolved_config, dtype=h5py.string_dtype())
+        for key, value in self._facts.items():
+            layout.put_attribute(self._ours, key, value)
+        earlier = self._ours.attrs.get("resumed_at_ms", np.zeros(0))
+        self._ours.attrs["resumed_at_ms"] = np.append(earlier, t_ms)
+        for file in self._bundle.files.values():
+            file[layout.OURS].attrs.modify("complete", np.uint8(0))
+            file[layout.OURS].attrs.modify("stopped_at_ms", t_ms)
 
     def _create(
         self,
@@ -92,7 +176,7 @@ class Recorder:
         places: Mapping[str, Path],
         resolved_config: str,
     ) -> None:
-        for place, file in self._files.items():
+        for place, file in self._bundle.files.items():
             layout.create_root(file)
             file.create_group(layout.REPORT)
             ours = file.create_group(layout.OURS)
@@ -103,21 +187,19 @@ class Recorder:
             if place == self.path:
                 for key, value in self._facts.items():
                     layout.put_attribute(ours, key, value)
-        main = self._files[self.path]
+        main = self._bundle.files[self.path]
         self._ours = main[layout.OURS]
         names = [f"{trace.population}/{trace.variable}" for trace in traces]
         self._ours.attrs["traces"] = np.array(names, dtype=h5py.string_dtype())
         self._ours.create_dataset("config", data=resolved_config, dtype=h5py.string_dtype())
         sizes = self._ours.create_group("populations")
         spikes = main.create_group(layout.SPIKES)
-        rows = min(SLAB, SPIKE_BUFFER_BYTES // (16 * max(1, len(populations))))
-        self._spikes = {}
+        rows = _buffer_rows(populations)
         for name, size in populations.items():
             sizes.attrs[name] = np.int64(size)
             self._spikes[name] = SpikeStream(layout.create_spikes(spikes, name), self._dt, rows)
-        self._frames = []
         for trace in traces:
-            parent = self._files[places[trace.variable]][layout.REPORT]
+            parent = self._bundle.files[places[trace.variable]][layout.REPORT]
             self._frames.append(FrameStream(layout.create_report(parent, trace)))
 
     def append_spikes(self, population: str, steps: NDArray[np.int64], nodes: NDArray[np.int64]) -> None:
@@ -126,32 +208,38 @@ class Recorder:
         Step k leads from k*dt to (k+1)*dt, and its spikes are written at (k+1)*dt ms. `nodes` are local
         ids. Raises FileFailed if the disk is full.
         """
-        with self._writing():
+        with self._bundle.writing():
             self._spikes[population].append(steps, nodes)
 
     def append_frames(self, trace_index: int, frames: NDArray[np.float32]) -> None:
         """Add frames, [frames, nodes], to trace number `trace_index` of those given at creation."""
-        with self._writing():
+        with self._bundle.writing():
             self._frames[trace_index].append(frames)
 
     def flush(self, t_ms: float) -> None:
-        """Hand everything up to `t_ms` to the operating system: readable by others, and safe from a kill.
-
-        Not safe from a loss of power: only `close` waits for the disk.
-        """
-        with self._writing():
+        """Let everything up to `t_ms` be readable by others, and safe from a kill and a loss of power."""
+        with self._bundle.writing():
             for spikes in self._spikes.values():
                 spikes.drain()
             for frames in self._frames:
                 frames.drain()
-        self._commit()
-        with self._writing():
+            self._bundle.let_h5py_write()
             for frames in self._frames:
                 frames.publish()  # only now, as HDF5 would write it before the rows that it tells of
-            for file in self._files.values():
+            for file in self._bundle.files.values():
                 file[layout.OURS].attrs.modify("stopped_at_ms", t_ms)
-        self._commit()
+        self._bundle.commit()
         self._flushed_ms = t_ms
+
+    def positions(self) -> Positions:
+        """What a later run needs to go on from here; call it right after `flush`."""
+        with self._bundle.writing():
+            return Positions(
+                self._run,
+                self._flushed_ms,
+                {name: spikes.position() for name, spikes in self._spikes.items()},
+                [frames.position() for frames in self._frames],
+            )
 
     def spike_counts(self) -> dict[str, int]:
         """Spikes appended so far, for each population."""
@@ -159,7 +247,7 @@ class Recorder:
 
     def sha256(self) -> dict[str, str]:
         """For each population the SHA-256 of its little-endian int64 steps, then of its int64 node ids."""
-        with self._writing():
+        with self._bundle.writing():
             return {name: spikes.sha256() for name, spikes in self._spikes.items()}
 
     def close(
@@ -174,60 +262,22 @@ class Recorder:
         `complete` says whether the run came to its end, `t_ms` how far it came. `timings` are in s;
         `summary` is JSON, kept as it is. Raises FileFailed, with all files closed, if the disk is full.
         """
-        if not self._files:
+        if not self._bundle.files:
             return
         try:
             self.flush(t_ms)
             checksums = self.sha256()
-            with self._writing():
+            with self._bundle.writing():
                 for group, values in (("timings", timings or {}), ("checksums", checksums)):
                     home = self._ours.create_group(group)
                     for key, value in values.items():
                         home.attrs[key] = value
                 self._ours.create_dataset("summary", data=summary, dtype=h5py.string_dtype())
-                for file in self._files.values():
+                for file in self._bundle.files.values():
                     file[layout.OURS].attrs.modify("complete", np.uint8(complete))
-            self._commit()
+            self._bundle.commit()
         finally:
-            self._close_files()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Raise FileFailed if anything within could not be written."""
-        with file_errors(self.path):
-            yield
-        for place, storage in self._storages.items():
-            with file_errors(place):
-                storage.check()
-
-    def _commit(self) -> None:
-        """Let the files become what was written to them, all at about the same time."""
-        with self._writing():
-            for file in self._files.values():
-                file.flush()  # Dataset.flush alone would leave a file that nobody can read
-        with self._writing():
-            for storage in self._storages.values():
-                storage.commit()
-
-    def _close_files(self) -> None:
-        storages = dict(self._storages)
-        for file in self._files.values():
-            file.close()
-        for storage in storages.values():
-            storage.commit()
-            storage.sync()
-            storage.close()
-        self._files.clear()
-        self._storages.clear()
-        for place, storage in storages.items():
-            with file_errors(place):
-                storage.check()
-
-    def _discard(self, temporary: Mapping[Path, Path]) -> None:
-        with suppress(FileFailed):
-            self._close_files()
-        for hidden in temporary.values():
-            hidden.unlink(missing_ok=True)
+            self._bundle.close()
 
     def __enter__(self) -> Recorder:
         return self
@@ -241,3 +291,8 @@ class Recorder:
         else:
             with suppress(FileFailed):  # the error under way says more
                 self.close(False, self._flushed_ms)
+
+
+def _buffer_rows(populations: Mapping[str, int]) -> int:
+    """Spikes of each population that are gathered before they are written."""
+    return min(SLAB, SPIKE_BUFFER_BYTES // (16 * max(1, len(populations))))

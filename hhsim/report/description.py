@@ -20,6 +20,11 @@ def show_notes(model: Model) -> None:
     show_texts(warnings(model), err=True)
 
 
+def show_note(text: str) -> None:
+    """Print what is odd, on stderr."""
+    show_texts([text], err=True)
+
+
 def show_description(source: str, description: Mapping[str, Any]) -> None:
     """Print what a config describes, on stdout."""
     about = description

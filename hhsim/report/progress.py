@@ -90,8 +90,9 @@ def _where(progress: Progress) -> str:
 
 def _pace(progress: Progress) -> str:
     """The speed, and how long it will take yet."""
-    left = progress.wall_s * (progress.duration_ms / progress.t_ms - 1)
-    return f"{speed(progress.t_ms / 1000, progress.wall_s)}  {clock(left)} left"
+    done = progress.t_ms - progress.from_ms
+    left = progress.wall_s * (progress.duration_ms - progress.t_ms) / done
+    return f"{speed(done / 1000, progress.wall_s)}  {clock(left)} left"
 
 
 def _rates(rates: Mapping[str, float]) -> str:

@@ -9,6 +9,7 @@ import click
 from hhsim.report.words import number, seconds, show_rows, speed
 
 if TYPE_CHECKING:
+    from hhsim.recording import Recovered
     from hhsim.running import Summary
 
 
@@ -39,3 +40,12 @@ def show_summary(summary: Summary) -> None:
         ("memory", f"{summary.peak_rss_bytes / 1e6:,.0f} MB at most"),
     ]
     show_rows(rows)
+
+
+def show_recovered(found: Recovered) -> None:
+    """Print what was found of a recording whose writer was killed, and what was done, on stdout."""
+    what = "; ".join(f"{number(count)} spikes of {name}" for name, count in found.spikes.items())
+    state = "complete" if found.complete else f"up to {found.stopped_at_ms:g} ms"
+    click.echo(f"{found.path}: whole, {state}{f'; {what}' if what else ''}")
+    for path in found.finished:
+        click.echo(f"  {path}: the flush that was under way was finished")

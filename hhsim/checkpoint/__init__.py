@@ -1,0 +1,1 @@
+"""What is needed to go on where a run stopped, on disk."""

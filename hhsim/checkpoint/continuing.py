@@ -1,0 +1,85 @@
+"""Whether a run can go on from its checkpoint: to the same bits, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hhsim import jit
+from hhsim.checkpoint import snapshot, store
+from hhsim.checkpoint.store import Checkpoint
+from hhsim.config import Loaded, differing_keys
+from hhsim.errors import CheckpointRefused
+from hhsim.machine import describe_machine, versions
+from hhsim.network.fingerprint import fingerprint
+from hhsim.rendering import render
+from hhsim.simulation import Simulation
+
+FREE = ("run.duration", "guards")  # what may be changed on the way
+
+
+def origin_of(simulation: Simulation) -> dict[str, str]:
+    """On what the bits of a run depend beside its config."""
+    kernel = hashlib.sha256(render(simulation.structures).encode()).hexdigest()
+    code = {"code": jit.source_key(), "kernel": kernel[:16], "processor": describe_machine()["processor"]}
+    return code | {f"versions.{name}": version for name, version in versions().items()}
+
+
+def find(output: Path) -> tuple[Checkpoint, str] | None:
+    """The checkpoint to go on from, with a note if it is not the newest; None if there is none at all.
+
+    Raises FileFailed if none is whole.
+    """
+    return store.load(output) if store.exists(output) else None
+
+
+def check_config(checkpoint: Checkpoint, loaded: Loaded, output: Path) -> None:
+    """Raise CheckpointRefused if `loaded` is another config, or ends before the checkpoint."""
+    path = str(store.checkpoint_path(output))
+    differences = [
+        f"{entry.key}: {_shown(entry.a)} then, {_shown(entry.b)} now"
+        for entry in differing_keys(checkpoint.config, loaded.resolved)
+        if not entry.key.startswith(FREE)
+    ]
+    if differences:
+        raise CheckpointRefused(path, "the config is another one", differences)
+    run = loaded.model.run
+    if run.steps < checkpoint.snapshot.step:
+        t_ms = checkpoint.snapshot.step * run.dt
+        raise CheckpointRefused(path, f"the run is at {t_ms:g} ms already, beyond {run.duration:g} ms", [])
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def go_on(simulation: Simulation, checkpoint: Checkpoint, output: Path, note: Callable[[str], None]) -> None:
+    """Put `simulation` where the checkpoint was taken.
+
+    Raises CheckpointRefused if code, channels or network are others; tells `note` of what may change the last
+    bits.
+    """
+    path = str(store.checkpoint_path(output))
+    now, then = origin_of(simulation), checkpoint.origin
+    changed = _changed(then, now)
+    if now["code"] != then["code"]:
+        raise CheckpointRefused(path, "it was written by another version of the program", changed)
+    if now["kernel"] != then["kernel"]:
+        raise CheckpointRefused(path, "the channels of its cells were other ones", changed)
+    if fingerprint(simulation.connections) != checkpoint.snapshot.network:
+        raise CheckpointRefused(path, "the network is another one: an edges file was changed", [])
+    try:
+        snapshot.restore(simulation, checkpoint.snapshot)
+    except (KeyError, ValueError) as error:
+        raise CheckpointRefused(path, f"its state does not fit the network ({error})", []) from error
+    if changed:
+        note(f"spikes may differ in the last bits from those of a run in one go: {'; '.join(changed)}")
+
+
+def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name.removeprefix('versions.')} {then.get(name, 'unknown')} then, {value} now"
+        for name, value in now.items()
+        if then.get(name) != value and name not in ("code", "kernel")
+    ]

@@ -1,0 +1,122 @@
+"""Checkpoints on disk: the newest beside the output, the one before it, and which of them to believe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hhsim.checkpoint import container
+from hhsim.checkpoint.snapshot import Snapshot
+from hhsim.errors import FileFailed
+from hhsim.recording.writer import Positions
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on, beside its config."""
+
+    snapshot: Snapshot
+    positions: Positions  # of the output
+    config: str  # resolved, TOML
+    origin: Mapping[str, str]  # versions of programs, hash of the compiled code, processor
+    guards: Mapping[str, Any]  # what they have seen
+
+
+def checkpoint_path(output: Path) -> Path:
+    """`out.h5` has its checkpoint in `out.checkpoint`, and the one before in `out.checkpoint.previous`."""
+    stem = output.stem if output.suffix in (".h5", ".hdf5") else output.name
+    return output.with_name(f"{stem}.checkpoint")
+
+
+def previous_path(output: Path) -> Path:
+    path = checkpoint_path(output)
+    return path.with_name(f"{path.name}.previous")
+
+
+def save(output: Path, checkpoint: Checkpoint) -> None:
+    """Make this the newest checkpoint of `output`; at each moment there is a whole one.
+
+    Raises FileFailed, with the earlier ones untouched, if it cannot be written.
+    """
+    path = checkpoint_path(output)
+    hidden = path.with_name(f".{path.name}.{checkpoint.positions.run[:8]}.tmp")
+    facts = {
+        "format": FORMAT,
+        "snapshot": checkpoint.snapshot.facts,
+        "positions": asdict(checkpoint.positions),
+        "config": checkpoint.config,
+        "origin": dict(checkpoint.origin),
+        "guards": dict(checkpoint.guards),
+    }
+    try:
+        hidden.unlink(missing_ok=True)
+        container.write(hidden, facts, checkpoint.snapshot.arrays)
+        if path.exists():
+            os.replace(path, previous_path(output))
+        os.replace(hidden, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        hidden.unlink(missing_ok=True)
+        raise FileFailed(str(path), f"the checkpoint cannot be written ({error.strerror})") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(output: Path) -> None:
+    """Forget the checkpoints of an earlier run on the same output."""
+    for path in (checkpoint_path(output), previous_path(output)):
+        path.unlink(missing_ok=True)
+
+
+def exists(output: Path) -> bool:
+    return checkpoint_path(output).exists() or previous_path(output).exists()
+
+
+def load(output: Path) -> tuple[Checkpoint, str]:
+    """The newest checkpoint of `output` that is whole, and, in words, why it is not the newest of all.
+
+    Raises FileFailed if there is none.
+    """
+    newest, previous = checkpoint_path(output), previous_path(output)
+    try:
+        return _read(newest), ""
+    except FileFailed as failed:
+        try:
+            found = _read(previous)
+        except FileFailed as other:
+            if not previous.exists():
+                raise failed from None
+            raise FileFailed(str(newest), f"{failed.reason}; and {other}") from None
+        t_ms = found.positions.t_ms
+        return found, f"{failed}; going on from the checkpoint before it, at {t_ms:g} ms ({previous.name})"
+
+
+def _read(path: Path) -> Checkpoint:
+    facts, arrays = container.read(path)
+    if facts.get("format") != FORMAT:
+        raise FileFailed(str(path), f"has format {facts.get('format')}, and this version reads {FORMAT}")
+    positions: dict[str, Any] = facts["positions"]
+    return Checkpoint(
+        Snapshot(**facts["snapshot"], arrays=arrays),
+        Positions.from_dict(positions),
+        facts["config"],
+        facts["origin"],
+        facts["guards"],
+    )
+
+
+def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """The config of the newest whole checkpoint of `output`, and the name of its file; None without one."""
+    place = Path(output)
+    return (load(place)[0].config, str(checkpoint_path(place))) if exists(place) else None

@@ -1,0 +1,54 @@
+"""Making a recording whole whose writer died."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hhsim.errors import FileFailed
+from hhsim.recording.journal import journal_path, replay
+from hhsim.recording.layout import sibling_path
+from hhsim.recording.reader import Recording, open_recording
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was found, and what was done about it."""
+
+    path: str
+    finished: tuple[str, ...]  # files in which an unfinished flush was finished
+    complete: bool  # the run had come to its end
+    stopped_at_ms: float  # all up to then is there
+    spikes: dict[str, int]  # of each population
+
+
+def recover(path: Path) -> Recovered:
+    """Finish what the writer of a recording was about to do when it was killed, and check that all is there.
+
+    Does nothing to a recording that is whole, however often it is called. Raises FileFailed if the recording
+    is still being written, or if it is damaged in another way.
+    """
+    if not path.is_file():
+        raise FileFailed(str(path), "is a folder" if path.is_dir() else "there is no such file")
+    finished = [str(path)] if _finish(path) else []
+    with open_recording(path) as recording:
+        variables = dict.fromkeys(variable for _, variable in recording.traces)
+    for place in (sibling_path(path, variable) for variable in variables):
+        if place != path and place.exists() and _finish(place):
+            finished.append(str(place))
+    with open_recording(path) as recording:
+        _read_all(recording)
+        counts = {name: len(spikes) for name, spikes in recording.spikes.items()}
+        return Recovered(str(path), tuple(finished), recording.complete, recording.stopped_at_ms, counts)
+
+
+def _finish(path: Path) -> bool:
+    return journal_path(path).exists() and replay(path)
+
+
+def _read_all(recording: Recording) -> None:
+    for name in recording.spikes:
+        recording.sha256(name)
+    for trace in recording.traces.values():
+        for first in range(0, trace.frames, 1024):
+            trace.read(range(first, min(first + 1024, trace.frames)))

@@ -1,0 +1,54 @@
+"""The output that a config asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hhsim.config import Loaded
+from hhsim.machine import describe_machine, versions
+from hhsim.recording import Positions, Recorder, TraceColumns
+
+
+def open_recorder(
+    loaded: Loaded, output: Path, threads: int, overwrite: bool, resume: Positions | None = None
+) -> Recorder:
+    """Create the output that a config asks for, or go on with it from earlier positions."""
+    model = loaded.model
+    return Recorder(
+        output,
+        populations={name: model.populations[name].size for name in model.record_spikes},
+        traces=[
+            TraceColumns(
+                trace.population, trace.variable, range(*trace.nodes), trace.every, unit_of(trace.variable)
+            )
+            for trace in model.traces
+        ],
+        dt=model.run.dt,
+        duration=model.run.steps * model.run.dt,
+        resolved_config=loaded.resolved,
+        facts=_facts(loaded, threads),
+        overwrite=overwrite,
+        resume=resume,
+    )
+
+
+def unit_of(variable: str) -> str:
+    """The unit in which a state is recorded; gates are shares of 1."""
+    if variable == "v":
+        return "mV"
+    return "nS" if variable.startswith("g.") else "1"
+
+
+def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
+    run = loaded.model.run
+    facts: dict[str, str | int | float] = {
+        "title": loaded.model.title,
+        "source": loaded.source,
+        "seed": run.seed,
+        "threads": threads,
+        "method": run.method,
+        "precision": run.precision,
+        "device": "cpu",
+    }
+    facts |= {f"machine.{name}": value for name, value in describe_machine().items()}
+    return facts | {f"versions.{name}": value for name, value in versions().items()}

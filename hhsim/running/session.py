@@ -1,0 +1,213 @@
+"""A whole run: from a config to a closed file and a summary."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hhsim import __version__, jit, memory
+from hhsim.checkpoint import store
+from hhsim.checkpoint.continuing import check_config, find, go_on
+from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
+from hhsim.checkpoint.store import Checkpoint
+from hhsim.config import Loaded, load, parse
+from hhsim.errors import Diverged, FileFailed, GuardStopped, HhsimError, Interrupted, OutOfTime
+from hhsim.guarding import Watch
+from hhsim.recording import Recorder, check_output
+from hhsim.running.loop import simulate
+from hhsim.running.output import open_recorder
+from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher, finished
+from hhsim.simulation import Simulation
+from hhsim.stopping import noted
+
+
+def run(
+    config: str | os.PathLike[str] | Loaded,
+    *,
+    output: str | os.PathLike[str] = "out.h5",
+    threads: int | None = None,
+    seed: int | None = None,
+    duration: str | None = None,
+    precision: str | None = None,
+    overrides: Sequence[str] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every_s: float | None = None,
+    max_wall_s: float = math.inf,
+    watch: Watcher | None = None,
+    note: Note | None = None,
+    since: float | None = None,
+) -> Summary:
+    """Simulate a config and record what it asks for.
+
+    Parameters
+    ----------
+    config : path of a TOML file, or what `hhsim.config.load` made of one
+    output : the HDF5 file to write (SONATA)
+    threads : default: the processors that this process may use; the result does not depend on it
+    seed, duration, precision : as in the config's [run] ("500 ms", "float32"), and instead of what it says
+    overrides : further keys as in `--set`, such as `projection.0.weight="7 nS"`
+    overwrite : whether an existing output may be replaced
+    resume : go on from the checkpoint of an earlier run on this output, to the same bits; from the beginning
+        if nothing has begun. A longer duration extends a run whose end was saved.
+    checkpoint_every_s : wall seconds between two checkpoints; if given, the end is saved as well. Default: 15
+        minutes. A run that is stopped by a signal, a guard or `max_wall_s` is always saved.
+    max_wall_s : stop in time before so many seconds have passed since the start
+    watch : called after each chunk of steps with the progress
+    note : called with a sentence for each thing that is odd about going on
+    since : the moment (`time.time()`) from which the startup and `max_wall_s` count; default: now
+
+    Raises
+    ------
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, CheckpointRefused
+        before any work is done
+    Diverged, GuardStopped
+        when a potential is no longer finite, or a guard of the config stopped the run
+    Interrupted, OutOfTime
+        on SIGINT, SIGTERM and SIGUSR1 (in the main thread), and when the wall time is nearly over
+
+    Whatever is raised after the first step, the output holds everything up to then, and all but Diverged
+    leave a checkpoint of that moment.
+    """
+    clock = Clock(time.time() if since is None else since)
+    place = Path(output)
+    found = _find(place, note) if resume else None
+    settings = {"seed": seed, "duration": duration, "precision": precision}
+    given = {key: value for key, value in settings.items() if value is not None}
+    if not isinstance(config, Loaded):
+        known_seed = None if found is None else parse(found.config).model.run.seed
+        loaded = load(Path(os.fspath(config)), overrides, run=given, default_seed=known_seed)
+    elif given or overrides:
+        late = [*given, *(["overrides"] if overrides else [])]
+        raise TypeError(f"{', '.join(late)}: the config is loaded already")
+    else:
+        loaded = config
+    model = loaded.model
+    if found is not None:
+        check_config(found, loaded, place)
+    if resume and (done := finished(place, loaded)):
+        return done
+    if resume and found is None and place.exists() and not overwrite:
+        raise FileFailed(str(place), f"cannot be continued: it has no {store.checkpoint_path(place).name}")
+    if found is None:
+        check_output(output, [trace.variable for trace in model.traces], overwrite)
+
+    threads = threads or jit.available_processors()
+    memory.require(model, threads)
+    clock.lap("startup")
+    tell = watch or (lambda progress: None)
+    duration_ms = model.run.steps * model.run.dt
+    tell(Progress("build", 0.0, duration_ms))
+    simulation = Simulation(model, threads)
+    clock.lap("build")
+    tell(Progress("compile", 0.0, duration_ms))
+    simulation.compile()
+    clock.lap("compile")
+    every_s = EVERY_SECONDS if checkpoint_every_s is None else checkpoint_every_s
+    policy = Policy(every_s, max_wall_s, checkpoint_every_s is not None)
+    return _record(loaded, simulation, place, overwrite, found, policy, clock, tell, note)
+
+
+def _find(output: Path, note: Note | None) -> Checkpoint | None:
+    found = find(output)
+    if found is None:
+        return None
+    checkpoint, remark = found
+    if remark and note is not None:
+        note(remark)
+    return checkpoint
+
+
+def _record(
+    loaded: Loaded,
+    simulation: Simulation,
+    output: Path,
+    overwrite: bool,
+    checkpoint: Checkpoint | None,
+    policy: Policy,
+    clock: Clock,
+    tell: Watcher,
+    note: Note | None,
+) -> Summary:
+    """From the first step of this process to the closed file."""
+    model = simulation.model
+    guards = Watch(simulation)
+    if checkpoint is not None:
+        go_on(simulation, checkpoint, output, note or (lambda text: None))
+        guards.restore(checkpoint.guards)
+    first_step = simulation.step
+    positions = None if checkpoint is None else checkpoint.positions
+    with (
+        noted() as pending,
+        open_recorder(loaded, output, simulation.threads, overwrite, positions) as recorder,
+    ):
+        if checkpoint is None:
+            store.remove(output)
+        keeper = Keeper(policy, output, simulation, recorder, guards, loaded.resolved, clock.began)
+        clock.lap("write")
+        stopped: HhsimError | None = None
+        try:
+            simulate(simulation, recorder, clock, pending, tell, guards, keeper)
+            keeper.finish()
+        except (GuardStopped, Interrupted, OutOfTime) as error:
+            keeper.save()
+            stopped = error
+        except Diverged as error:
+            stopped = error
+        summary = _summary(loaded, simulation, recorder, clock, output, stopped is None, first_step)
+        recorder.close(summary.complete, simulation.step * model.run.dt, summary.wall_s, summary.to_json())
+    if stopped is not None:
+        raise stopped
+    clock.lap("write")
+    return replace(summary, wall_s=clock.seconds())
+
+
+def _summary(
+    loaded: Loaded,
+    simulation: Simulation,
+    recorder: Recorder,
+    clock: Clock,
+    output: Path,
+    complete: bool,
+    first_step: int,
+) -> Summary:
+    model = loaded.model
+    recorder.flush(simulation.step * model.run.dt)
+    checksums = recorder.sha256()
+    clock.lap("write")
+    seconds = simulation.step * model.run.dt / 1000
+    neurons = sum(population.size for population in model.populations.values())
+    simulated, steps = clock.laps["simulate"], simulation.step - first_step
+    own_seconds = steps * model.run.dt / 1000
+    return Summary(
+        config=loaded.source,
+        output=str(output),
+        seed=model.run.seed,
+        threads=simulation.threads,
+        device="cpu",
+        precision=model.run.precision,
+        method=model.run.method,
+        neurons=neurons,
+        synapses=simulation.connections.synapses,
+        steps=simulation.step,
+        biological_s=seconds,
+        wall_s=clock.seconds(),
+        realtime_factor=simulated / own_seconds if steps else 0.0,
+        ns_per_neuron_step=simulated / (steps * neurons) * 1e9 if steps else 0.0,
+        peak_rss_bytes=memory.peak_bytes(),
+        spikes=dict(simulation.spike_counts),
+        rate_hz={
+            name: simulation.spike_counts[name] / population.size / seconds if seconds else 0.0
+            for name, population in model.populations.items()
+        },
+        suppressed_crossings=simulation.suppressed_crossings,
+        spikes_sha256=checksums,
+        complete=complete,
+        resumed_at_ms=first_step * model.run.dt if first_step else None,
+        checkpoint=str(store.checkpoint_path(output)) if store.exists(output) else None,
+        version=__version__,
+    )

@@ -1,0 +1,95 @@
+"""What is told of a run: while it goes on, and of all of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hhsim.config import Loaded, differing_keys
+from hhsim.recording import open_recording
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run was and did; the object that `hhsim run --json` prints."""
+
+    config: str
+    output: str
+    seed: int
+    threads: int
+    device: str
+    precision: str
+    method: str
+    neurons: int
+    synapses: int
+    steps: int
+    biological_s: float
+    wall_s: Mapping[str, float]  # startup, build, compile, simulate, write, total
+    realtime_factor: float  # wall seconds of simulation for each biological second
+    ns_per_neuron_step: float
+    peak_rss_bytes: int
+    spikes: Mapping[str, int]  # for each population
+    rate_hz: Mapping[str, float]
+    suppressed_crossings: Mapping[str, int]
+    spikes_sha256: Mapping[str, str]  # for each population whose spikes are recorded
+    complete: bool
+    resumed_at_ms: float | None  # where this run went on from; None: from the beginning
+    checkpoint: str | None  # the file from which it can be continued or extended
+    version: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    phase: Literal["build", "compile", "simulate"]
+    t_ms: float
+    duration_ms: float
+    wall_s: float = 0.0  # since the first step of this process
+    rate_hz: Mapping[str, float] = field(default_factory=dict)  # of each population over the last chunk
+    from_ms: float = 0.0  # where this process began
+
+
+Watcher = Callable[[Progress], None]
+Note = Callable[[str], None]  # is told, in a sentence, what the user should know
+
+
+class Clock:
+    """Wall time by phase: each lap goes to the phase that has just ended."""
+
+    def __init__(self, started: float) -> None:
+        """`started` is a moment of `time.time()`; from now on, a clock that nobody sets is looked at."""
+        self._last = self._started = time.perf_counter() - (time.time() - started)
+        self.laps = dict.fromkeys(("startup", "build", "compile", "simulate", "write"), 0.0)
+
+    @property
+    def began(self) -> float:
+        """The moment of `time.perf_counter()` at which it all began."""
+        return self._started
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.laps[phase] += now - self._last
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        """Each phase so far, and their `total`."""
+        laps = self.laps | {"total": self._last - self._started}
+        return {name: round(value, 6) for name, value in laps.items()}
+
+
+def finished(output: Path, loaded: Loaded) -> Summary | None:
+    """The summary of a run of this config that came to its end; None if there is none."""
+    if not output.exists():
+        return None
+    with open_recording(output) as recording:
+        if not recording.complete or differing_keys(recording.config, loaded.resolved):
+            return None
+        return Summary(**recording.summary)

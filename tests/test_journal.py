@@ -1,0 +1,294 @@
+"""A recording after its writer died: at every single operation, and with every loss that a disk may inflict.
+
+Operations on the files are those of `Storage` and `Journal`: nothing else touches them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import libsonata
+import numpy as np
+import pytest
+
+from hhsim.errors import FileFailed
+from hhsim.recording import Recorder, TraceColumns, open_recording, recover
+from hhsim.recording.journal import journal_path, read_journal
+
+DT, FLUSHES = 0.1, 2
+SPIKES, FRAMES = 700, 40  # of each flush
+
+
+def record(folder: Path, created: Callable[[], None] = lambda: None) -> None:
+    """A recording with several flushes; flush i holds the steps from 100·i to 100·(i + 1)."""
+    recorder = Recorder(
+        folder / "out.h5",
+        populations={"exc": 1000},
+        traces=[TraceColumns("exc", "v", range(3), DT), TraceColumns("exc", "na.m", range(2), DT, "1")],
+        dt=DT,
+        duration=1000.0,
+        resolved_config="",
+        facts={},
+    )
+    created()
+    for i in range(FLUSHES):
+        steps, nodes, frames = content(i)
+        recorder.append_spikes("exc", steps, nodes)
+        recorder.append_frames(0, frames)
+        recorder.append_frames(1, frames[:, :2])
+        recorder.flush(100.0 * DT * (i + 1))
+    recorder.close(True, 100.0 * DT * FLUSHES)
+
+
+def content(flush: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(flush)
+    steps = np.sort(rng.integers(100 * flush, 100 * (flush + 1), SPIKES))
+    return steps, rng.integers(0, 1000, SPIKES), rng.normal(size=(FRAMES, 3)).astype(np.float32)
+
+
+def check(folder: Path) -> int:
+    """Recover a recording and hold it against what was written; how many flushes are in it."""
+    path = folder / "out.h5"
+    found = recover(path)
+    assert not journal_path(path).exists()
+    assert recover(path).finished == ()
+    flushes = round(found.stopped_at_ms / (100.0 * DT))
+    with open_recording(path) as recording:
+        spikes = recording.spikes["exc"]
+        whole = [content(i) for i in range(flushes)]
+        assert len(spikes) == flushes * SPIKES
+        assert np.array_equal(spikes.steps, np.concatenate([np.zeros(0, int), *(c[0] for c in whole)]))
+        assert np.array_equal(spikes.nodes, np.concatenate([np.zeros(0, int), *(c[1] for c in whole)]))
+        for variable, width in (("v", 3), ("na.m", 2)):
+            trace = recording.trace("exc", variable)
+            # files are committed one after the other: one may be a flush ahead
+            assert trace.frames in (flushes * FRAMES, (flushes + 1) * FRAMES)
+            wanted = np.concatenate([content(i)[2][:, :width] for i in range(trace.frames // FRAMES)] or [[]])
+            assert np.array_equal(trace.data.ravel(), wanted.ravel())
+    assert len(libsonata.SpikeReader(str(path))["exc"].get_dict()["timestamps"]) == flushes * SPIKES
+    return flushes
+
+
+class Killed(BaseException):
+    pass
+
+
+def count_operations(monkeypatch: pytest.MonkeyPatch, limit: float, whole: bool = True) -> list[str]:
+    """From now on each operation on a file is noted; at number `limit` the process as it were dies."""
+    done: list[str] = []
+
+    def watched(name: str, function):
+        def act(descriptor, *arguments):
+            if len(done) >= limit:
+                if name == "pwrite" and not whole:
+                    function(descriptor, arguments[0][: len(arguments[0]) // 2], arguments[1])
+                raise Killed
+            done.append(name)
+            return function(descriptor, *arguments)
+
+        return act
+
+    for name in ("pwrite", "ftruncate", "fdatasync"):
+        monkeypatch.setattr(os, name, watched(name, getattr(os, name)))
+    return done
+
+
+def record_and_die(folder: Path, limit: int, whole: bool = True, created: bool = False) -> None:
+    """A recording in a process of its own that ends at operation `limit`, without closing anything.
+
+    Operations count from the beginning, or from when the recording was `created`.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                if created:
+                    record(folder, lambda: count_operations(patch, limit, whole) and None)
+                else:
+                    count_operations(patch, limit, whole)
+                    record(folder)
+        finally:
+            os._exit(9)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["between operations", "in the middle of a write"])
+def test_a_kill_at_any_operation_loses_nothing_that_was_flushed(tmp_path, whole) -> None:
+    """For each operation of a whole recording, in a process that ends there."""
+    counted = tmp_path / "counted"
+    counted.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        operations = count_operations(patch, np.inf)
+        record(counted)
+        total = len(operations)
+    assert check(counted) == FLUSHES
+    assert total > 50, operations
+    seen = set()
+    for limit in range(total):
+        folder = tmp_path / str(limit)
+        folder.mkdir()
+        record_and_die(folder, limit, whole)
+        if (folder / "out.h5").exists():  # else it died before there was a recording
+            seen.add(check(folder))
+        shutil.rmtree(folder)
+    assert seen == set(range(FLUSHES + 1))
+
+
+@dataclass(frozen=True)
+class Write:
+    file: str
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Resize:
+    file: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Sync:
+    file: str
+
+
+def trace_of_operations(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[Write | Resize | Sync], int]:
+    """All that a recording does to its files, which are named as they are at the end; and how much of it
+    was done when the recording came into being."""
+    events: list[Write | Resize | Sync] = []
+
+    def file_of(descriptor: int) -> str:
+        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+        return (
+            ".".join(part for part in name.removeprefix(".").split(".")[:-2])
+            if name.endswith(".tmp")
+            else name
+        )
+
+    pwrite, ftruncate, fdatasync, fsync = os.pwrite, os.ftruncate, os.fdatasync, os.fsync
+
+    def write(descriptor, data, address):
+        events.append(Write(file_of(descriptor), address, bytes(data)))
+        return pwrite(descriptor, data, address)
+
+    def resize(descriptor, size):
+        events.append(Resize(file_of(descriptor), size))
+        ftruncate(descriptor, size)
+
+    def sync(descriptor):
+        events.append(Sync(file_of(descriptor)))
+        fdatasync(descriptor)
+
+    def sync_all(descriptor):
+        events.append(Sync(file_of(descriptor)))
+        fsync(descriptor)
+
+    for name, function in (
+        ("pwrite", write),
+        ("ftruncate", resize),
+        ("fdatasync", sync),
+        ("fsync", sync_all),
+    ):
+        monkeypatch.setattr(os, name, function)
+    beginnings: list[int] = []
+    record(folder, lambda: beginnings.append(len(events)))
+    return events, beginnings[0]
+
+
+def after_loss_of_power(events: list[Write | Resize | Sync], chooser: random.Random) -> dict[str, bytes]:
+    """The files as a disk may have them: all that was synced, and any part of what came after."""
+    files: dict[str, bytearray] = {}
+    for i, event in enumerate(events):
+        if isinstance(event, Sync):
+            continue
+        synced = any(isinstance(e, Sync) and e.file == event.file for e in events[i:])
+        if not synced and chooser.random() < 0.5:
+            continue
+        content = files.setdefault(event.file, bytearray())
+        if isinstance(event, Resize):
+            del content[event.size :]
+            content.extend(bytes(event.size - len(content)))
+            continue
+        data = event.data
+        if not synced and chooser.random() < 0.3:  # torn
+            data = data[: chooser.randrange(len(data) + 1)]
+        content.extend(bytes(max(0, event.address + len(data) - len(content))))
+        content[event.address : event.address + len(data)] = data
+    return {name: bytes(content) for name, content in files.items()}
+
+
+def test_a_loss_of_power_at_any_moment_loses_nothing_that_was_flushed(tmp_path, monkeypatch) -> None:
+    written = tmp_path / "written"
+    written.mkdir()
+    with monkeypatch.context() as patch:
+        events, begin = trace_of_operations(written, patch)
+    assert {event.file for event in events} == {
+        "out.h5", ".out.h5.journal", "out.na.m.h5", ".out.na.m.h5.journal",
+    }  # fmt: skip
+    chooser = random.Random(2007)
+    seen = set()
+    for end in range(begin, len(events) + 1):
+        for _ in range(3):
+            files = after_loss_of_power(events[:end], chooser)
+            folder = tmp_path / "disk"
+            folder.mkdir()
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+            seen.add(check(folder))
+            shutil.rmtree(folder)
+    assert seen == set(range(FLUSHES + 1))
+
+
+def test_a_second_run_on_the_same_output_is_refused(tmp_path) -> None:
+    options = {"traces": (), "dt": DT, "duration": 1.0, "resolved_config": "", "facts": {}, "overwrite": True}
+    with Recorder(tmp_path / "out.h5", populations={"exc": 3}, **options) as first:
+        first.append_spikes("exc", np.array([0]), np.array([1]))
+        with pytest.raises(FileFailed, match="another run is writing it"):
+            Recorder(tmp_path / "out.h5", populations={"exc": 3}, **options)
+        with pytest.raises(FileFailed, match="another run is writing it"):
+            recover(tmp_path / "out.h5")
+        first.close(True, 1.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
+    with open_recording(tmp_path / "out.h5") as recording:
+        assert len(recording.spikes["exc"]) == 1
+
+
+def die_in_a_commit(folder: Path) -> None:
+    """A recording that ends as soon as its journal holds a commit."""
+    for limit in range(100):
+        for file in folder.iterdir():
+            file.unlink()
+        record_and_die(folder, limit, created=True)
+        if read_journal(journal_path(folder / "out.h5")) is not None:
+            return
+    raise AssertionError("no journal")
+
+
+def test_a_journal_of_another_file_changes_nothing(tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        die_in_a_commit(tmp_path / name)
+    ours = (tmp_path / "a/out.h5").read_bytes()
+    shutil.copy(journal_path(tmp_path / "b/out.h5"), journal_path(tmp_path / "a/out.h5"))
+    with pytest.raises(FileFailed, match="is not the file that"):
+        recover(tmp_path / "a/out.h5")
+    assert (tmp_path / "a/out.h5").read_bytes() == ours
+
+
+def test_a_damaged_journal_is_not_replayed(tmp_path) -> None:
+    """A journal whose own writing was cut off: its commit had not begun."""
+    die_in_a_commit(tmp_path)
+    journal = journal_path(tmp_path / "out.h5")
+    whole = journal.read_bytes()
+    for damaged in (whole[:-1], whole[:50], b"", whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
+        journal.write_bytes(damaged)
+        before = (tmp_path / "out.h5").read_bytes()
+        assert str(tmp_path / "out.h5") not in recover(tmp_path / "out.h5").finished
+        assert (tmp_path / "out.h5").read_bytes() == before
