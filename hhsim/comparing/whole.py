@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.comparing.configs import Entry, differing_keys, differing_origins
+from hhsim.comparing.configs import differing_origins, differing_settings
 from hhsim.comparing.spikes import REACH_MS, Drift, FirstSpike, Tally, Ticks, compare_spikes
 from hhsim.comparing.traces import TraceComparison, compare_traces
+from hhsim.config import Entry
 from hhsim.errors import SelectionRefused
 from hhsim.recording import Recording, Selection, Trace, select
 
@@ -141,7 +142,7 @@ def compare(
         spikes,
         total.windows(),
         traces,
-        differing_keys(a, b),
+        differing_settings(a, b),
         differing_origins(a, b),
     )
 

@@ -1,7 +1,7 @@
 """Configs: TOML → quantities → one immutable model. The only room that knows pint and pydantic."""
 
-from hhsim.config.compare import differing_keys
+from hhsim.config.compare import Entry, differing_keys
 from hhsim.config.describe import describe
 from hhsim.config.load import Loaded, load, parse
 
-__all__ = ["Loaded", "describe", "differing_keys", "load", "parse"]
+__all__ = ["Entry", "Loaded", "describe", "differing_keys", "load", "parse"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from hhsim.analysis import power_spectrum
 from hhsim.errors import SelectionRefused
+from hhsim.plotting.scales import tick_decades
 from hhsim.plotting.view import View
 
 if TYPE_CHECKING:
@@ -33,21 +34,26 @@ def draw_spectra(axes: Axes, view: View) -> str:
     for name, cells in view.populations.items():
         rate = view.rate(name, _bin_steps(view))[1]
         frequency, power = power_spectrum(rate, bin_ms)
+        resolution = float(frequency[1])
         if not np.any(power > 0):
             continue
         pen = view.pens[name]
-        axes.plot(frequency[1:], power[1:], color=pen.colour, ls=pen.dashes, lw=0.8, label=name)
+        # of 0 there is no logarithm, and half the sampling rate has half the power, as it is its own negative
+        inner = (frequency > 0) & (frequency < 499.9 / bin_ms)
+        axes.plot(frequency[inner], power[inner], color=pen.colour, ls=pen.dashes, lw=0.8, label=name)
         level = 2 * float(rate.mean()) / len(cells)  # of that many independent Poisson processes
         axes.axhline(level, color=pen.colour, lw=0.5, ls=(0, (1, 2)))
         levels.append(level)
     axes.set_xlabel("frequency (Hz)")
     axes.set_ylabel("power (Hz²/Hz)")
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(resolution * 0.9, 500 / bin_ms * 1.05)
     if not levels:
         axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", alpha=0.6)
         return ""
     axes.set_yscale("log")
+    tick_decades(axes.xaxis)
+    tick_decades(axes.yaxis)
     return "dotted: independent Poisson cells"
 
 

@@ -103,7 +103,7 @@ def _from_file(path: str) -> dict[str, Any]:
         log.propagate = spread
     if complaints.texts:
         raise PlotRefused(f"{path} is no style of matplotlib: {complaints.texts[0]}")
-    return {key: value for key, value in settings.items() if key not in matplotlib.style.core.STYLE_BLACKLIST}
+    return settings
 
 
 class _Complaints(logging.Handler):

@@ -32,8 +32,10 @@ class Row(NamedTuple):
 def traced(view: View) -> dict[str, list[Row]]:
     """For each recorded variable the selected cells of all populations, `v` first."""
     rows: dict[str, list[Row]] = {}
-    for population, variable in view.recording.traces:
-        cells = view.selection.cells.get(population, range(0))
+    order = list(view.selection.cells)
+    keys = [key for key in view.recording.traces if key[0] in order]
+    for population, variable in sorted(keys, key=lambda key: order.index(key[0])):
+        cells = view.selection.cells[population]
         trace = view.recording.trace(population, variable)
         first, last = frames_of(trace, view)
         columns = np.flatnonzero((trace.nodes >= cells.start) & (trace.nodes < cells.stop))
@@ -79,10 +81,18 @@ def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
 
 
 def spread(rows: list[Row], most: int) -> list[Row]:
-    """At most `most` of `rows`, spread evenly, the first among them."""
-    if len(rows) <= most:
-        return rows
-    return [rows[i * len(rows) // most] for i in range(most)]
+    """At most `most` of `rows`: of each population, as far as there is room, cells spread evenly."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.population, []).append(row)
+    shares = dict.fromkeys(groups, 0)
+    for _ in range(min(most, len(rows))):
+        open_ = [name for name in groups if shares[name] < len(groups[name])]
+        least = min(open_, key=lambda name: (shares[name] > 0, shares[name] / len(groups[name])))
+        shares[least] += 1
+    return [
+        group[i * len(group) // shares[name]] for name, group in groups.items() for i in range(shares[name])
+    ]
 
 
 def envelope(row: Row, view: View, bins: int) -> tuple[Floats, Floats]:

@@ -14,8 +14,8 @@ Spikes: `crossing` is braincell's own `get_spike`, V < θ <= V'. `level`, `peak`
 braincell does not have, stand in a `get_spike` of our own. A spike found at the end of step k has the time
 (k + 1)·dt in spikes.npz, as in hhsim. Poisson inputs are refused.
 
-Seconds are those of one compiled call that loops over all steps and returns who fired in each. Its compilation
-counts as time before the first step; it is made once to warm up, and then timed, each time from the start.
+Seconds are those of one compiled call that loops over all steps and returns who fired in each. To compile it
+counts as time before the first step. It is made once to warm up, and then timed, each time from the start.
 """
 
 from __future__ import annotations
