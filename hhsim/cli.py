@@ -34,8 +34,10 @@ def cli(context: click.Context) -> None:
     """Simulate networks of Hodgkin-Huxley point neurons.
 
     \b
-    hhsim run configs/coba.toml        simulate; spikes and traces go to out.h5
-    hhsim validate configs/coba.toml   show what a config describes, without running it
+    hhsim run configs/coba.toml    simulate; spikes and traces go to out.h5
+    hhsim plot out.h5              draw them
+    hhsim stats out.h5             rates, variability, synchrony
+    hhsim bench --threads 16       how fast is this machine?
     """
     if os.environ.get("NO_COLOR"):
         context.color = False

@@ -299,3 +299,18 @@ def test_what_a_peer_would_not_do_is_refused(circuit, tmp_path, peer, options):
     assert options[0] in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("peer", "delay"), [("nest", "0 ms"), ("neuron", "0.1 ms")])
+def test_a_delay_too_short_for_a_peer_is_refused(tmp_path, peer, delay):
+    if find_spec(peer) is None:
+        pytest.skip(f"{peer} is not installed")
+    (tmp_path / "network.toml").write_text(NETWORK.replace('delay = "0.2 ms"', f'delay = "{delay}"'))
+    command = ["export", str(tmp_path / "network.toml"), "-o", str(tmp_path / "circuit")]
+    subprocess.run([sys.executable, "-m", "hhsim.cli", *command], check=True, capture_output=True)
+    command = [sys.executable, str(PEERS / f"run_{peer}.py"), str(tmp_path / "circuit")]
+    options = ["--out", str(tmp_path / "out"), "--duration", "1", "--threads", "2"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "step" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hhsim.comparing.configs import Entry
 from hhsim.comparing.rerun import Rerun, rerun
 from hhsim.comparing.spikes import Drift, FirstSpike
 from hhsim.comparing.traces import TraceComparison
 from hhsim.comparing.whole import Comparison, PopulationComparison, compare
+from hhsim.config import Entry
 
 __all__ = [
     "Comparison",

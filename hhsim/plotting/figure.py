@@ -15,6 +15,7 @@ from hhsim.plotting.colours import pens
 from hhsim.plotting.intervals import draw_intervals
 from hhsim.plotting.raster import draw_raster
 from hhsim.plotting.rates import draw_rates
+from hhsim.plotting.scales import TICK_INCHES, inches, tick_sparsely
 from hhsim.plotting.spectrum import check_spectrum, draw_spectra
 from hhsim.plotting.style import SMALL, is_set, styled
 from hhsim.plotting.traces import Row, draw_traces, traced
@@ -32,6 +33,7 @@ RASTER_INCHES, CELL_INCHES, TALLEST_RASTER = 2.6, 0.14, 12.0
 RATE_INCHES = 1.1
 TRACE_INCHES = 0.9  # at least
 DISTRIBUTION_INCHES = 1.7
+CHARACTER_PT = 0.52 * SMALL  # width of a character of a note
 AROUND_INCHES = 0.7  # for title, foot and labels of the time axis
 
 
@@ -180,10 +182,12 @@ def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
     if shared is not None:
         unit = view.time_unit[0]
         shared.set_xlim(view.start_ms / unit, view.stop_ms / unit)
+        tick_sparsely(shared.xaxis, int(min(inches(axes)[0] for _, axes in placed) / TICK_INCHES))
     for panel, axes in placed:
         note = panel.draw(axes)
-        # a title that is not empty keeps its room, so that panels beside each other begin at the same height
-        axes.set_title(note or " ", loc="right", alpha=0.7, parse_math=False)
+        lines = textwrap.wrap(note, max(20, int(inches(axes)[0] * 72 / CHARACTER_PT))) or [" "]
+        # never empty, so that panels beside each other begin at the same height
+        axes.set_title("\n".join(lines), loc="right", fontsize=SMALL, alpha=0.7, parse_math=False)
     _name_lines(placed)
 
 
@@ -216,7 +220,7 @@ def _say_what_it_is(figure: Figure, view: View) -> None:
     recording = view.recording
     title = str(recording.facts.get("title") or recording.path.stem)
     figure.suptitle(title, x=0.012, ha="left", parse_math=False)
-    width = int(figure.get_figwidth() * 72 / (SMALL * 0.52))
+    width = int(figure.get_figwidth() * 72 / CHARACTER_PT)
     text = _lines(provenance(recording), width)
     colour = matplotlib.rcParams["text.color"]
     figure.supxlabel(

@@ -104,12 +104,12 @@ def _window() -> Figure:
     try:
         from matplotlib import pyplot
 
-        figure = pyplot.figure()
+        figure: Figure = pyplot.figure()
     except (ImportError, ValueError, RuntimeError) as error:
         raise NoSuchDevice(f"no window can be opened: {error}") from error
     if figure.canvas.required_interactive_framework is None:
         raise NoSuchDevice(
-            f"no window can be opened: matplotlib draws with {matplotlib.get_backend()} here, which has none; "
-            "there is no display, or no toolkit such as tkinter or PyQt6"
+            f"no window can be opened: matplotlib draws with {matplotlib.get_backend()}, which has none; "
+            "there is no display here, or no toolkit such as tkinter or PyQt6"
         )
     return figure

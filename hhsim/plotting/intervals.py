@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hhsim.analysis import intervals
-from hhsim.plotting.scales import tick_decades
+from hhsim.plotting.scales import tick_decades, tick_sparsely
 from hhsim.plotting.view import Floats, Ints, View
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def draw_intervals(axes: Axes, view: View) -> str:
         axes.text(0.5, 0.5, "no cell fires twice", transform=axes.transAxes, ha="center", alpha=0.6)
     axes.set_ylim(bottom=0)
     tick_decades(axes.xaxis)
-    axes.yaxis.get_major_locator().set_params(nbins=4)
+    tick_sparsely(axes.yaxis, 4)
     axes.set_xlabel("interval between spikes (ms)")
     axes.set_ylabel("share per decade")
     return f"{sum(totals.values()):,} intervals"

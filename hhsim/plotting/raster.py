@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 
+from hhsim.plotting.scales import inches, pixels
 from hhsim.plotting.view import Floats, Ints, View
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Band:
 
     def height_of(self, nodes: Ints) -> Floats:
         """Where the middle of each cell's row is."""
-        return self.bottom + (nodes - self.cells.start + 0.5) * ((self.top - self.bottom) / len(self.cells))
+        row = (self.top - self.bottom) / len(self.cells)
+        return self.bottom + (nodes.astype(np.float64) - self.cells.start + 0.5) * row
 
 
 def draw_raster(axes: Axes, view: View) -> str:
@@ -47,14 +49,14 @@ def draw_raster(axes: Axes, view: View) -> str:
     axes.set_xlim(view.start_ms / unit, view.stop_ms / unit)
     axes.set_ylim(0, 1)
     counts = {name: view.spike_count(name) for name in bands}
-    width, height = (axes.bbox.size / axes.figure.dpi * 72).tolist()
-    every = thinning(counts, view.populations, POINTS_PER_AREA * width * height)
+    width, height = inches(axes)
+    every = thinning(counts, view.populations, POINTS_PER_AREA * width * height * 72**2)
     if every is None:
         for name, band in bands.items():
             _draw_density(axes, view, name, band)
         note = f"density of all {sum(counts.values()):,} spikes, each population on its own scale"
     else:
-        shown = _draw_points(axes, view, bands, every, height)
+        shown = _draw_points(axes, view, bands, every)
         note = _what_is_left_out(every, shown, sum(counts.values()))
     _label(axes, view, bands)
     if not any(counts.values()):
@@ -88,20 +90,19 @@ def thinning(counts: Mapping[str, int], cells: Mapping[str, range], most: float)
     return None if every > MOST_LEFT_OUT or shown > 2 * most else each
 
 
-def _draw_points(
-    axes: Axes, view: View, bands: Mapping[str, Band], every: Mapping[str, int], height_pt: float
-) -> int:
+def _draw_points(axes: Axes, view: View, bands: Mapping[str, Band], every: Mapping[str, int]) -> int:
+    """Draw the spikes of every how manieth cell; returns how many these are."""
     unit = view.time_unit[0]
     found = {}
     for name, band in bands.items():
-        times, heights = [np.empty(0)], [np.empty(0)]
-        for some_times, nodes in view.spikes(name):
-            chosen = (nodes - band.cells.start) % every[name] == 0
+        times, nodes = [np.empty(0)], [np.empty(0, np.int64)]
+        for some_times, some_nodes in view.spikes(name):
+            chosen = (some_nodes - band.cells.start) % every[name] == 0
             times.append(some_times[chosen] / unit)
-            heights.append(band.height_of(nodes[chosen]))
-        found[name] = np.concatenate(times), np.concatenate(heights)
+            nodes.append(some_nodes[chosen])
+        found[name] = np.concatenate(times), band.height_of(np.concatenate(nodes))
     shown = sum(len(times) for times, _ in found.values())
-    width_pt = axes.bbox.width / axes.figure.dpi * 72
+    width_pt, height_pt = (72 * inch for inch in inches(axes))
     dot = min(max(math.sqrt(0.25 * width_pt * height_pt / max(shown, 1)), 0.7), 1.8)  # pt
     for name, (times, heights) in found.items():
         band = bands[name]
@@ -123,7 +124,7 @@ def _draw_points(
 def _draw_density(axes: Axes, view: View, population: str, band: Band) -> None:
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
-    counts, step_ms, per_row = density(view, population, axes.bbox.width, band, axes.bbox.height)
+    counts, step_ms, per_row = density(view, population, band, pixels(axes))
     colour = view.pens[population].colour
     shades = LinearSegmentedColormap.from_list(population, [to_rgba(colour, 0), to_rgba(colour, 1)])
     unit = view.time_unit[0]
@@ -142,13 +143,14 @@ def _draw_density(axes: Axes, view: View, population: str, band: Band) -> None:
 
 
 def density(
-    view: View, population: str, width_px: float, band: Band, height_px: float
+    view: View, population: str, band: Band, size_px: tuple[float, float]
 ) -> tuple[Ints, float, int]:
     """Spikes in cells of a grid as fine as pixels, [rows, columns], and what a grid cell spans: ms, cells.
 
     All grid cells span as many whole steps and cells, so that no pattern arises from the grid.
     """
-    per_column = max(1, math.ceil(view.steps / width_px))
+    width_px, height_px = size_px
+    per_column = max(1, math.ceil(view.steps / max(width_px, 1)))
     per_row = max(1, math.ceil(len(band.cells) / max(1.0, (band.top - band.bottom) * height_px)))
     rows, columns = -(-len(band.cells) // per_row), -(-view.steps // per_column)
     counts = np.zeros(rows * columns, np.int64)
@@ -174,13 +176,12 @@ def _ordinal(number: int) -> str:
 
 def _label(axes: Axes, view: View, bands: Mapping[str, Band]) -> None:
     """Name each strip at its side, as far as names do not come into each other's way."""
-    inches = axes.bbox.height / axes.figure.dpi
-    size = axes.yaxis.get_ticklabels(minor=False)[0].get_fontsize() if bands else 0
-    line = size * 1.25 / 72
+    tall = inches(axes)[1]
+    line = axes.yaxis.get_ticklabels()[0].get_fontsize() * 1.25 / 72  # inches
     places, texts, names, last = [], [], [], -math.inf
     for name, band in bands.items():
-        middle, high = (band.bottom + band.top) / 2, (band.top - band.bottom) * inches
-        if (middle - last) * inches >= line:
+        middle, high = (band.bottom + band.top) / 2, (band.top - band.bottom) * tall
+        if (middle - last) * tall >= line:
             last = middle
             places.append(middle)
             names.append(name)
@@ -192,6 +193,7 @@ def _label(axes: Axes, view: View, bands: Mapping[str, Band]) -> None:
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(view.pens[name].colour)
     axes.spines["left"].set_visible(False)
+    axes.grid(False, axis="y")
 
 
 def _name(view: View, population: str, cells: range, between: str) -> str:

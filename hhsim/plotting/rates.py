@@ -6,12 +6,15 @@ import math
 from typing import TYPE_CHECKING
 
 from hhsim.analysis import population_rate
+from hhsim.plotting.scales import tick_sparsely
 from hhsim.plotting.view import Floats, View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 250  # at most, in a window
+SPIKES_IN_BIN = 5  # on average, of the population that fires least
+LEAST_BINS = 25  # however few spikes there are
 SHORTEST_MS = 1.0  # of a bin, unless steps are longer
 
 
@@ -28,7 +31,7 @@ def draw_rates(axes: Axes, view: View) -> str:
     axes.set_ylim(0, highest * 1.06 or 1)
     axes.set_ylabel("rate (Hz)")
     if highest:
-        axes.yaxis.get_major_locator().set_params(nbins=4)
+        tick_sparsely(axes.yaxis, 4)
     else:
         axes.set_yticks([0, 1])
     return f"bins of {bin_steps * view.dt_ms:g} ms"
@@ -51,8 +54,11 @@ def rate_of(view: View, population: str, bin_steps: int) -> tuple[Floats, Floats
 
 
 def _bin_steps(view: View) -> int:
-    """A round length, in steps, of which about BINS fit into the window."""
-    wanted = max((view.stop_ms - view.start_ms) / BINS, SHORTEST_MS, view.dt_ms)
+    """A round length, in steps: about BINS in the window, or fewer where spikes are few."""
+    window = view.stop_ms - view.start_ms
+    fewest = min(view.spike_count(name) for name in view.populations)
+    enough = min(window * SPIKES_IN_BIN / max(fewest, 1), window / LEAST_BINS)
+    wanted = max(window / BINS, enough, SHORTEST_MS, view.dt_ms)
     decade = 10.0 ** math.floor(math.log10(wanted))
     width = next(decade * factor for factor in (1, 2, 5, 10) if decade * factor >= wanted * 0.999)
     return max(1, min(round(width / view.dt_ms), view.steps))

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.style
+from matplotlib.rcsetup import cycler
 
 from hhsim.errors import PlotRefused
 from hhsim.plotting.colours import OKABE_ITO
@@ -33,7 +34,7 @@ BASE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.titlepad": 3,
     "axes.labelpad": 3,
-    "axes.prop_cycle": matplotlib.cycler(color=OKABE_ITO),
+    "axes.prop_cycle": cycler(color=OKABE_ITO),
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.minor.width": 0.4,

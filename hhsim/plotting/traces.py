@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import matplotlib
 import numpy as np
 
+from hhsim.plotting.scales import inches, pixels, tick_sparsely
 from hhsim.plotting.style import SMALL
 from hhsim.plotting.view import Floats, Ints, View
 from hhsim.recording import Trace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10  # cells in a panel
 ROW_INCHES = 0.2  # height that a cell needs
+CROWDED = 0.15  # strokes from bottom to top for each pixel, beyond which lines are finer
 PIECE = 1 << 18  # frames that are read at a time
 
 
@@ -54,17 +56,17 @@ def frames_of(trace: Trace, view: View) -> tuple[int, int]:
 
 def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
     """Draw `variable` of some cells, or of one with an axis of its own; says which are not shown."""
-    inches = axes.bbox.height / axes.figure.dpi
-    shown = spread(rows, max(1, min(MOST_ROWS, int(inches / ROW_INCHES))))
-    lines = [envelope(row, view, max(1, int(axes.bbox.width))) for row in shown]
+    width = max(1, int(pixels(axes)[0]))
+    shown = spread(rows, max(1, min(MOST_ROWS, int(inches(axes)[1] / ROW_INCHES))))
+    lines = [envelope(row, view, width) for row in shown]
     low, high = _range(lines)
     units = shown[0].trace.units
     unit = view.time_unit[0]
     pitch = 1.08 * (high - low) if len(shown) > 1 else 0.0
+    sweeps = max(float(np.abs(np.diff(values)).sum()) for _, values in lines) / (high - low)
+    stroke = 0.35 if sweeps > CROWDED * width else 0.6  # pt
     for i, (row, (times, values)) in enumerate(zip(shown, lines, strict=True)):
-        # finer where each pixel has a stroke from its lowest to its highest value
-        fine = 0.6 if len(times) < axes.bbox.width else 0.35
-        axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=fine)
+        axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=stroke)
     margin = 0.04 * (high - low)
     axes.set_ylim(low - margin, high + (len(shown) - 1) * pitch + margin)
     label = variable if units == "1" else f"{variable} ({units})"
@@ -74,7 +76,7 @@ def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
         _label_rows(axes, view, shown, places)
         _scale_bar(axes, low, high, units)
     else:
-        axes.yaxis.get_major_locator().set_params(nbins=5)
+        tick_sparsely(axes.yaxis, 5)
     if len(shown) == 1:
         return f"{shown[0].population} {shown[0].node}" + (f" of {len(rows)} cells" if len(rows) > 1 else "")
     return f"{len(shown)} of {len(rows):,} cells" if len(shown) < len(rows) else ""
@@ -145,6 +147,7 @@ def _label_rows(axes: Axes, view: View, rows: list[Row], places: list[float]) ->
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(view.pens[row.population].colour)
     axes.spines["left"].set_visible(False)
+    axes.grid(False, axis="y")
 
 
 def _scale_bar(axes: Axes, low: float, high: float, units: str) -> None:

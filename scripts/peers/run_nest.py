@@ -6,8 +6,8 @@ What is NEST's own, whatever the circuit says:
 
 * A spike is where V is at or above V_T + 30 mV and falls, 2 ms apart. A circuit that asks for peaks is held
   to that threshold, and sets the refractory time.
-* The solver is GSL's rkf45 with adaptive steps. Its tolerance is written into the model (an absolute error of
-  1e-3 in each step), so `--tolerance` is refused; dt is the grid on which spikes are seen and arrive.
+* The solver is GSL's rkf45 with adaptive steps. Its tolerance is written into the model's source, so
+  `--tolerance` is refused; dt is the grid on which spikes are seen and arrive.
 * A delay is at least one step. Spikes enter g after V has moved: one that is sent at t with the delay d acts
   on V from t + d on.
 
