@@ -29,6 +29,7 @@ SMALL = [
     "population.inh.size=20",
     "projection.0.rule.pairwise_bernoulli=0.3",
     "projection.1.rule.pairwise_bernoulli=0.3",
+    'projection.1.weight="20 nS"',
     'projection.1.delay="0.7 ms"',
 ]
 PULSES = """
@@ -223,10 +224,17 @@ def test_how_the_error_falls_when_dt_halves(peers, method, ratio):
     assert errors[0] / errors[1] == pytest.approx(ratio, rel=0.05)
 
 
+def run_peer(name, folder, out, *options):
+    """A peer's process of 60 ms."""
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    command = [sys.executable, PEERS / f"run_{name}.py", folder, "--out", out, "--duration", "60", *options]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+
+
 def peer_spikes(name, folder, out):
-    """(step, cell) of the spikes of a peer's process, in 60 ms."""
-    command = [sys.executable, PEERS / f"run_{name}.py", folder, "--out", out, "--duration", "60"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+    """(step, cell) of the spikes of a peer."""
+    done = run_peer(name, folder, out)
     assert done.returncode == 0, done.stderr
     with np.load(out / "spikes.npz") as spikes:
         steps = np.rint(spikes["times_ms"] / 0.1).astype(int) - 1
@@ -244,8 +252,6 @@ def peer_spikes(name, folder, out):
 )
 @pytest.mark.parametrize("name", ["brian2", "braincell"])
 def test_every_spike_is_the_same(peers, tmp_path, name, rule):
-    if find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
     text = ", ".join(f'{key} = "{value}"' for key, value in rule.items())
     folder = tmp_path / "circuit"
     export(small(f"cell.hh.spike={{{text}}}"), folder)
@@ -254,3 +260,24 @@ def test_every_spike_is_the_same(peers, tmp_path, name, rule):
     ours = [(step, first[p] + node) for p, spikes in run(model).spikes.items() for step, node in spikes]
     assert len(ours) > 300
     assert peer_spikes(name, folder, tmp_path / "out") == sorted(ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("brian2", ["--method", "euler_squared"], "--method: of Brian2's, exponential_euler"),
+        ("brian2", ["--tolerance", "1e-3"], "--tolerance"),
+        ("brian2", [], "`peak`"),
+        ("braincell", ["--method", "staggered"], "--method: for cells of one compartment"),
+        ("braincell", ["--tolerance", "1e-3"], "--tolerance"),
+        ("braincell", [], "Poisson"),
+    ],
+)
+def test_what_a_peer_would_not_do_is_refused(tmp_path, name, options, reason):
+    loaded = parse((ROOT / "configs" / "coba_nest.toml").read_text(), overrides=SMALL[:2])
+    export(loaded, tmp_path / "circuit")
+    done = run_peer(name, tmp_path / "circuit", tmp_path / "out", *options)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

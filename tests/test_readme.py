@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from conftest import CONFIGS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-SHORT = ("--duration", "2 ms")  # in place of whatever a run takes
+# In place of what a command takes; and what it would otherwise refuse or take too long for.
+SHORT = ("--duration", "2 ms")
+EXTRA = {"run": (*SHORT, "--force"), "bench": (*SHORT, "--repeats", "1")}
 
 
 def commands() -> list[str]:
@@ -39,8 +43,9 @@ def test_every_command_of_the_readme_works(command) -> None:
     shutil.copytree(CONFIGS, "configs")
     for line in of_hhsim():
         arguments = shlex.split(line, comments=True)[1:]
-        if "run" in arguments:
-            arguments += [*SHORT, "--force"]
+        arguments += EXTRA.get(arguments[0], ())
+        if "--dry-run" in arguments or "--resume" in arguments:
+            arguments.remove("--force")
         result = command(*arguments)
         assert result.code == 0, f"{line}\n{result.err}"
 
@@ -49,15 +54,18 @@ def python_blocks() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def test_the_readme_s_python_works(command, small) -> None:
-    """The use from Python, with a shorter run, and the channel of one's own."""
+def test_the_readme_s_python_works(command) -> None:
+    """The use from Python, with a shorter run, by other people's programs, and the channel of one's own."""
     shutil.copytree(CONFIGS, "configs")
-    api, channel = python_blocks()
+    api, others, channel = python_blocks()
     assert "500 ms" in api
     names: dict[str, object] = {}
-    exec(api.replace("500 ms", "2 ms"), names)
-    assert names["summary"].steps == 20
+    exec(api.replace("500 ms", "20 ms"), names)
+    assert names["summary"].steps == 200
     assert names["v"].units == "mV"
+    assert "stop_ms=200" in others
+    exec(others.replace("stop_ms=200", "stop_ms=10"), names)
+    assert len(names["spikes"]["node_ids"]) == names["summary"].spikes["exc"]
     Path("my_channels.py").write_text(channel)
     result = command(
         "validate",
@@ -68,3 +76,18 @@ def test_the_readme_s_python_works(command, small) -> None:
         'cell.hh.channel.k.model="Kdr_HH1952"',
     )
     assert result.code == 0, result.err
+
+
+def test_the_readme_s_tables_are_those_that_were_measured() -> None:
+    """Nobody edits them by hand: they are made from scripts/figures/peers.json."""
+    sys.path.insert(0, str(ROOT / "scripts" / "peers"))
+    from draw import BEGIN, END, tables
+
+    kept = json.loads((ROOT / "scripts" / "figures" / "peers.json").read_text())
+    text = README.read_text()
+    made = tables(kept)
+    assert made.keys() == {"exact", "speed", "similarity"}
+    for name, table in made.items():
+        assert f"{BEGIN.format(name)}\n{table}\n{END.format(name)}" in text
+    for path in re.findall(r"\]\((scripts/[^)]+)\)", text):
+        assert (ROOT / path).is_file(), path

@@ -10,7 +10,7 @@ from hhsim.commands.options import selection_options
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(kind.strip() for kind in value.split(",") if kind.strip())
+    return tuple(kind.strip() for kind in value.split(",")) if value else ()
 
 
 @click.command(short_help="Draw a recording: raster, rates, traces, intervals, spectra.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hhsim.plotting.figure import KINDS, plot
+from hhsim.plotting.figure import plot
 from hhsim.plotting.files import draw, save
+from hhsim.plotting.panels import KINDS
 
 __all__ = ["KINDS", "draw", "plot", "save"]

@@ -3,48 +3,27 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from hhsim.errors import PlotRefused, SelectionRefused
+from hhsim.errors import SelectionRefused
 from hhsim.plotting.colours import pens
-from hhsim.plotting.intervals import draw_intervals
-from hhsim.plotting.raster import draw_raster
-from hhsim.plotting.rates import draw_rates
+from hhsim.plotting.panels import DISTRIBUTION_INCHES, RASTER_INCHES, Panel, check_kinds, panels_of
 from hhsim.plotting.scales import TICK_INCHES, inches, tick_sparsely
-from hhsim.plotting.spectrum import check_spectrum, draw_spectra
 from hhsim.plotting.style import SMALL, is_set, styled
-from hhsim.plotting.traces import Row, draw_traces, traced
 from hhsim.plotting.view import View
 from hhsim.recording import Recording, Selection, select
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KINDS = ("raster", "rate", "trace", "isi", "psd")
-OF_SPIKES = ("raster", "rate", "isi", "psd")
-
 WIDE, NARROW = 7.2, 3.5  # inches: two columns of a journal, and one
-RASTER_INCHES, CELL_INCHES, TALLEST_RASTER = 2.6, 0.14, 12.0
-RATE_INCHES = 1.1
-TRACE_INCHES = 0.9  # at least
-DISTRIBUTION_INCHES = 1.7
+LEAST_FOR_COLUMNS = 5.0  # inches of width that panels beside each other over time need
 CHARACTER_PT = 0.52 * SMALL  # width of a character of a note
 AROUND_INCHES = 0.7  # for title, foot and labels of the time axis
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A panel: what draws it and returns a note, and how high it wants to be."""
-
-    draw: Callable[[Axes], str]
-    inches: float
-    over_time: bool
-    kind: str
 
 
 def plot(
@@ -78,7 +57,7 @@ def plot(
         view = View(recording, chosen, pens(chosen.cells))
         if not view.steps:
             raise SelectionRefused(f"{recording.path}: nothing has been recorded yet")
-        panels = _panels(view, kinds)
+        panels = panels_of(view, kinds)
         figure = Figure() if figure is None else figure
         if not is_set(style, "figure.figsize"):
             figure.set_size_inches(_size(panels))
@@ -88,75 +67,28 @@ def plot(
     return figure
 
 
-def check_kinds(kinds: Sequence[str]) -> None:
-    """Raise PlotRefused for a kind of panel that there is not."""
-    for kind in kinds:
-        if kind not in KINDS:
-            raise PlotRefused(f"there is no kind of panel {kind!r}: choose of {', '.join(KINDS)}")
-
-
-def _panels(view: View, kinds: Sequence[str]) -> list[Panel]:
-    """The panels in the order in which they are drawn. Raises SelectionRefused if one cannot be filled."""
-    rows = traced(view) if not kinds or "trace" in kinds else {}
-    single = all(len(cells) == 1 for cells in view.populations.values())
-    if not kinds:
-        spiking = () if not view.populations else ("raster",) if single else ("raster", "rate")
-        kinds = (*spiking, *(("trace",) if rows else ()))
-        if not kinds:
-            raise SelectionRefused(f"{view.recording.path}: neither spikes nor traces of these were recorded")
-    missing = [kind for kind in kinds if (kind in OF_SPIKES and not view.populations)]
-    if missing:
-        raise SelectionRefused(f"no spikes of these were recorded, as {missing[0]} needs")
-    if "trace" in kinds and not rows:
-        raise SelectionRefused("no traces of these were recorded")
-    panels = []
-    for kind in dict.fromkeys(sorted(kinds, key=KINDS.index)):
-        if kind == "raster":
-            panels.append(Panel(lambda axes: draw_raster(axes, view), _raster_inches(view), True, kind))
-        elif kind == "rate":
-            panels.append(Panel(lambda axes: draw_rates(axes, view), RATE_INCHES, True, kind))
-        elif kind == "trace":
-            panels += [_trace_panel(view, variable, found) for variable, found in rows.items()]
-        elif kind == "isi":
-            panels.append(Panel(lambda axes: draw_intervals(axes, view), DISTRIBUTION_INCHES, False, kind))
-        else:
-            check_spectrum(view)
-            panels.append(Panel(lambda axes: draw_spectra(axes, view), DISTRIBUTION_INCHES, False, kind))
-    return panels
-
-
-def _trace_panel(view: View, variable: str, rows: list[Row]) -> Panel:
-    inches = max(TRACE_INCHES if len(rows) > 1 else 1.6 * TRACE_INCHES, min(0.25 * len(rows), RASTER_INCHES))
-    return Panel(lambda axes: draw_traces(axes, view, variable, rows), inches, True, "trace")
-
-
-def _raster_inches(view: View) -> float:
-    cells = sum(len(cells) for cells in view.populations.values())
-    crowd = min(len(view.populations) * CELL_INCHES * 1.5, TALLEST_RASTER)
-    return max(min(CELL_INCHES * (cells + 1), RASTER_INCHES), crowd)
-
-
-def _columns(panels: Sequence[Panel]) -> list[list[Panel]]:
-    """Panels over time: traces beside a raster that is high enough, else all in one column."""
+def _columns(panels: Sequence[Panel], width: float) -> list[list[Panel]]:
+    """Panels over time: traces beside a raster, if it is high and the figure wide enough, else one column."""
     over_time = [panel for panel in panels if panel.over_time]
     spiking = [panel for panel in over_time if panel.kind != "trace"]
     traces = [panel for panel in over_time if panel.kind == "trace"]
-    if traces and spiking and spiking[0].kind == "raster" and spiking[0].inches > RASTER_INCHES / 2:
+    tall = bool(spiking) and spiking[0].kind == "raster" and spiking[0].inches > RASTER_INCHES / 2
+    if traces and tall and width >= LEAST_FOR_COLUMNS:
         return [spiking, traces]
     return [over_time] if over_time else []
 
 
 def _size(panels: Sequence[Panel]) -> tuple[float, float]:
-    columns = _columns(panels)
+    columns = _columns(panels, WIDE)
     flat = [panel for panel in panels if not panel.over_time]
     height = max((sum(panel.inches for panel in column) for column in columns), default=0.0)
-    height += DISTRIBUTION_INCHES + 0.3 if flat else 0
+    height += DISTRIBUTION_INCHES + 0.2 if flat else 0
     return WIDE if columns or len(flat) > 1 else NARROW, height + AROUND_INCHES
 
 
 def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
     """Place the panels, those over time above the others, and draw them."""
-    columns = _columns(panels)
+    columns = _columns(panels, figure.get_figwidth())
     flat = [panel for panel in panels if not panel.over_time]
     width = max(len(columns), min(len(flat), 2))
     above = max((sum(panel.inches for panel in column) for column in columns), default=0.0)
@@ -194,25 +126,21 @@ def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
 def _name_lines(placed: Sequence[tuple[Panel, Axes]]) -> None:
     """A legend where no raster names the populations."""
     drawn = [axes for panel, axes in placed if panel.kind in ("rate", "isi", "psd")]
-    if drawn and not any(panel.kind == "raster" for panel, _ in placed):
-        handles, names = drawn[0].get_legend_handles_labels()
-        columns = min(len(names), 6)
-        for text in (
-            drawn[0]
-            .legend(
-                handles,
-                names,
-                loc="lower left",
-                bbox_to_anchor=(0, 1),
-                ncols=max(columns, 1),
-                handlelength=1.2,
-                columnspacing=1,
-                borderpad=0,
-                borderaxespad=0.3,
-            )
-            .get_texts()
-        ):
-            text.set_parse_math(False)
+    if not drawn or any(panel.kind == "raster" for panel, _ in placed):
+        return
+    handles, names = drawn[0].get_legend_handles_labels()
+    if not handles:
+        return
+    columns = max(1, min(len(names), 6))
+    where: dict[str, Any] = {
+        "loc": "lower left",
+        "bbox_to_anchor": (0, 1),
+        "borderpad": 0,
+        "borderaxespad": 0.3,
+    }
+    legend = drawn[0].legend(handles, names, ncols=columns, handlelength=1.2, columnspacing=1, **where)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _say_what_it_is(figure: Figure, view: View) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.figure import Figure
 
 from hhsim.errors import NoSuchDevice, PlotRefused
-from hhsim.plotting.figure import check_kinds, plot
+from hhsim.plotting.figure import plot
+from hhsim.plotting.panels import check_kinds
 from hhsim.plotting.style import ALWAYS, styled
 from hhsim.recording import open_recording, select
 from hhsim.recording.files import check_output, file_errors, hidden_name, publish
@@ -104,12 +106,14 @@ def _window() -> Figure:
     try:
         from matplotlib import pyplot
 
-        figure: Figure = pyplot.figure()
+        figure = pyplot.figure()
     except (ImportError, ValueError, RuntimeError) as error:
         raise NoSuchDevice(f"no window can be opened: {error}") from error
-    if figure.canvas.required_interactive_framework is None:
+    backend = matplotlib.get_backend()
+    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
+        pyplot.close(figure)
         raise NoSuchDevice(
-            f"no window can be opened: matplotlib draws with {matplotlib.get_backend()}, which has none; "
+            f"no window can be opened: matplotlib draws with {backend}, which has none; "
             "there is no display here, or no toolkit such as tkinter or PyQt6"
         )
     return figure

@@ -95,22 +95,23 @@ def _draw_points(axes: Axes, view: View, bands: Mapping[str, Band], every: Mappi
     unit = view.time_unit[0]
     found = {}
     for name, band in bands.items():
-        times, nodes = [np.empty(0)], [np.empty(0, np.int64)]
-        for some_times, some_nodes in view.spikes(name):
-            chosen = (some_nodes - band.cells.start) % every[name] == 0
+        times: list[Floats] = [np.empty(0)]
+        heights: list[Floats] = [np.empty(0)]
+        for some_times, nodes in view.spikes(name):
+            chosen = (nodes - band.cells.start) % every[name] == 0
             times.append(some_times[chosen] / unit)
-            nodes.append(some_nodes[chosen])
-        found[name] = np.concatenate(times), band.height_of(np.concatenate(nodes))
-    shown = sum(len(times) for times, _ in found.values())
+            heights.append(band.height_of(nodes[chosen]))
+        found[name] = np.concatenate(times), np.concatenate(heights)
+    shown = sum(len(x) for x, _ in found.values())
     width_pt, height_pt = (72 * inch for inch in inches(axes))
     dot = min(max(math.sqrt(0.25 * width_pt * height_pt / max(shown, 1)), 0.7), 1.8)  # pt
-    for name, (times, heights) in found.items():
+    for name, (x, y) in found.items():
         band = bands[name]
         row = (band.top - band.bottom) * height_pt / len(band.cells) * every[name]  # pt
         stroke = row > 3 or dot > 1  # where there is room, so that spikes that follow closely stay apart
         axes.plot(
-            times,
-            heights,
+            x,
+            y,
             linestyle="none",
             marker="|" if stroke else "o",
             markersize=min(max(0.75 * row, 1.6), 12) if stroke else dot,
@@ -142,9 +143,7 @@ def _draw_density(axes: Axes, view: View, population: str, band: Band) -> None:
     )
 
 
-def density(
-    view: View, population: str, band: Band, size_px: tuple[float, float]
-) -> tuple[Ints, float, int]:
+def density(view: View, population: str, band: Band, size_px: tuple[float, float]) -> tuple[Ints, float, int]:
     """Spikes in cells of a grid as fine as pixels, [rows, columns], and what a grid cell spans: ms, cells.
 
     All grid cells span as many whole steps and cells, so that no pattern arises from the grid.
@@ -177,7 +176,7 @@ def _ordinal(number: int) -> str:
 def _label(axes: Axes, view: View, bands: Mapping[str, Band]) -> None:
     """Name each strip at its side, as far as names do not come into each other's way."""
     tall = inches(axes)[1]
-    line = axes.yaxis.get_ticklabels()[0].get_fontsize() * 1.25 / 72  # inches
+    line = float(axes.yaxis.get_ticklabels()[0].get_fontsize()) * 1.25 / 72  # inches
     places, texts, names, last = [], [], [], -math.inf
     for name, band in bands.items():
         middle, high = (band.bottom + band.top) / 2, (band.top - band.bottom) * tall

@@ -29,7 +29,7 @@ def pixels(axes: Axes) -> tuple[float, float]:
 
 def tick_sparsely(axis: Axis, most: int) -> None:
     """Put about `most` ticks at round numbers."""
-    axis.set_major_locator(MaxNLocator(nbins=max(most, 1), steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(nbins=max(most, 1), steps=[1, 2, 5, 10]))
 
 
 def tick_decades(axis: Axis) -> None:

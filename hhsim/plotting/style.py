@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,12 @@ def styled(style: str | None = None) -> Iterator[None]:
     Raises PlotRefused for a style that is not there or says what matplotlib does not know.
     """
     layers = [BASE, _settings(style) if style else {}, ALWAYS]
-    with matplotlib.style.context(layers, after_reset=True):
+    with ExitStack() as stack:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # it says that it leaves out what is no matter of style
+            stack.enter_context(matplotlib.style.context(layers, after_reset=True))
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -63,7 +63,7 @@ def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
     units = shown[0].trace.units
     unit = view.time_unit[0]
     pitch = 1.08 * (high - low) if len(shown) > 1 else 0.0
-    sweeps = max(float(np.abs(np.diff(values)).sum()) for _, values in lines) / (high - low)
+    sweeps = max(float(np.abs(np.diff(_finite(values))).sum()) for _, values in lines) / (high - low)
     stroke = 0.35 if sweeps > CROWDED * width else 0.6  # pt
     for i, (row, (times, values)) in enumerate(zip(shown, lines, strict=True)):
         axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=stroke)
@@ -72,7 +72,8 @@ def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
     label = variable if units == "1" else f"{variable} ({units})"
     axes.set_ylabel(label, parse_math=False)
     if len(shown) > 1:
-        places = [float(np.nanmedian(values)) + i * pitch for i, (_, values) in enumerate(lines)]
+        middles = [float(np.median(_finite(values))) if _finite(values).size else low for _, values in lines]
+        places = [middle + i * pitch for i, middle in enumerate(middles)]
         _label_rows(axes, view, shown, places)
         _scale_bar(axes, low, high, units)
     else:
@@ -118,26 +119,29 @@ def envelope(row: Row, view: View, bins: int) -> tuple[Floats, Floats]:
 
 
 def _extremes(values: Floats, per_bin: int) -> Ints:
-    """Where the lowest and the highest value of each bin are, in order; the last bin may be shorter."""
-    whole = len(values) // per_bin * per_bin
-    bins = values[:whole].reshape(-1, per_bin)
-    starts = np.arange(0, whole, per_bin)
-    ends = np.stack([starts + bins.argmin(axis=1), starts + bins.argmax(axis=1)], axis=1)
-    places = np.sort(ends, axis=1).ravel()
-    if whole < len(values):
-        rest = values[whole:]
-        last = sorted((whole + int(rest.argmin()), whole + int(rest.argmax())))
-        places = np.append(places, last)
+    """Where the lowest and the highest value of each bin are, in order; the last bin may be shorter.
+
+    NaN is neither, unless there is nothing else.
+    """
+    short = -len(values) % per_bin
+    bins = np.concatenate([values, np.full(short, np.nan)]).reshape(-1, per_bin)
+    lowest = np.where(np.isnan(bins), np.inf, bins).argmin(axis=1)
+    highest = np.where(np.isnan(bins), -np.inf, bins).argmax(axis=1)
+    starts = np.arange(len(bins)) * per_bin
+    places: Ints = np.sort(np.stack([starts + lowest, starts + highest], axis=1), axis=1).ravel()
     return places
 
 
 def _range(lines: list[tuple[Floats, Floats]]) -> tuple[float, float]:
     """The lowest and the highest of all values, at least a little apart."""
-    values = np.concatenate([values for _, values in lines])
-    values = values[np.isfinite(values)]
+    values = np.concatenate([_finite(values) for _, values in lines])
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     least = max(1e-3 * max(abs(low), abs(high)), 1e-9)
     return (low, high) if high - low >= least else ((low + high - least) / 2, (low + high + least) / 2)
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
 
 
 def _label_rows(axes: Axes, view: View, rows: list[Row], places: list[float]) -> None:
@@ -155,16 +159,8 @@ def _scale_bar(axes: Axes, low: float, high: float, units: str) -> None:
     decade = 10.0 ** math.floor(math.log10(high - low))
     length = max(decade * factor for factor in (1, 2, 5) if decade * factor <= (high - low) * 1.0001)
     place = axes.get_yaxis_transform()  # x from 0 to 1, y as the data
-    colour = matplotlib.rcParams["axes.edgecolor"]
+    colour = matplotlib.rcParams["text.color"]
     axes.plot([1.02, 1.02], [low, low + length], transform=place, clip_on=False, color=colour, lw=1)
     text = f"{length:g}" if units == "1" else f"{length:g} {units}"
-    axes.text(
-        1.035,
-        low + length / 2,
-        text,
-        transform=place,
-        rotation=90,
-        va="center",
-        fontsize=SMALL,
-        parse_math=False,
-    )
+    side: dict[str, Any] = {"rotation": 90, "va": "bottom", "fontsize": SMALL, "parse_math": False}
+    axes.text(1.035, low, text, transform=place, **side)

@@ -3,7 +3,7 @@
     python run_brian2.py CIRCUIT --out FOLDER --duration 1000 --threads 2
 
 Needs a C++ compiler. `--method` is one of Brian2's state updaters of fixed step (`exponential_euler` if left
-out, `rk2`, `rk4`, ...), so `--tolerance` is refused. `--threads 1` is built without OpenMP.
+out, `euler`, `rk2`, `rk4`), so `--tolerance` is refused. `--threads 1` is built without OpenMP.
 
 Spikes: `level` is Brian2's threshold `v > θ` with its refractory time; `crossing` is `v >= θ`, and a cell is
 refractory while it is still there, which makes it an upward crossing. `peak` is refused. To a spike that it
@@ -11,7 +11,7 @@ finds at the end of step k Brian2 gives the time k·dt; in spikes.npz it is (k +
 
 Seconds are those that the compiled program measures around its own run loop; what else the first run takes
 (reading its arrays, making its synapses, writing its results) counts as time before the first step.
-Poisson inputs are `PoissonInput`s with one source: at most one spike of a cell in each step.
+Poisson inputs are `PoissonInput`s with one source: at most one spike of a cell in each step, at its end.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from circuit import Circuit, arguments, number, read_circuit, since_start, write
 # After `circuit`, whose clock counts the time that Brian2 takes to be imported.
 import brian2 as b
 import numpy as np
-from brian2.stateupdaters.base import StateUpdateMethod
 
 from hhsim.model import Mechanism, PoissonInput
 
+METHODS = ("exponential_euler", "euler", "rk2", "rk4")
 # Each with the current that it gives, and with the equations of its gates; {c} is its name in the cell.
 CHANNELS = {
     "leak": ("g_{c}*(E_{c} - v)", ""),
@@ -63,8 +63,7 @@ def check(circuit: Circuit, method: str, tolerance: float | None) -> None:
     models = {mechanism.model for mechanism in mechanisms(circuit)}
     spike = circuit.cell.spike
     refused = {
-        f"--method: Brian2 knows {', '.join(StateUpdateMethod.stateupdaters)}": method
-        not in StateUpdateMethod.stateupdaters,
+        f"--method: of Brian2's, {', '.join(METHODS)} solve these equations": method not in METHODS,
         "--tolerance: steps are of fixed length here": tolerance is not None,
         f"no equations are written here for {', '.join(models - CHANNELS.keys())}": models - CHANNELS.keys(),
         "the spike rule `peak` asks for the potential before the step, which a threshold of Brian2 does not "
