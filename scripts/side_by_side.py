@@ -148,8 +148,8 @@ def accuracy(work: Path, threads: int) -> Iterator[dict[str, Any]]:
                     circuit, 500.0, threads=threads, precision=precision, method=method, dt_ms=dt, repeats=3
                 )
                 yield row(found, f"hhsim {method}, {precision}")
-    for method in ("exponential_euler", "rk4"):
-        for dt in steps:
+    for method, usable in (("exponential_euler", steps), ("rk4", steps[1:])):  # rk4 diverges at 0.1 ms
+        for dt in usable:
             found = run_peer("brian2", circuit, 500.0, threads=threads, method=method, dt=dt)
             yield row(found, f"Brian2 {method}")
     for dt in steps:

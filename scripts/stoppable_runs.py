@@ -8,6 +8,7 @@ refuses to work in a child of the process that loaded its code, but not in a gra
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
 import os
@@ -27,6 +28,7 @@ from hhsim.cli import main
 from hhsim.config import load
 from hhsim.recording import Recorder, recover  # noqa: F401  (loaded before any fork)
 from hhsim.recording.journal import Journal
+from hhsim.recording.storage import Storage
 from hhsim.running import loop
 from hhsim.simulation import Simulation
 
@@ -78,13 +80,14 @@ def spread(tasks: Iterable[Callable[[], Any]], jobs: int) -> Iterator[Any]:
 def warm(config: Path) -> None:
     """Load the compiled code that a run of `config` needs, or compile it."""
     Simulation(load(config).model, threads=1).compile()
+    gc.freeze()  # what is here already need not be looked at, and copied, by every child
 
 
 class Beacon:
     """What a run tells of itself in memory that it shares with whoever started it."""
 
     def __init__(self) -> None:
-        self._values = np.frombuffer(mmap.mmap(-1, 4 * 8), np.float64)
+        self._values = np.frombuffer(mmap.mmap(-1, 6 * 8), np.float64)
 
     @property
     def is_open(self) -> bool:
@@ -102,35 +105,58 @@ class Beacon:
         return float(self._values[2])
 
     @property
+    def commits(self) -> bool:
+        """Whether a file is being changed where readers look."""
+        return bool(self._values[5])
+
+    @property
     def moment(self) -> str:
-        return ("elsewhere", "in a flush", "in a commit")[int(self._values[3])]
+        """What the run is doing to its output."""
+        flushes, writes, left = self._values[3:]
+        if left:
+            return "a file's commit about to begin" if left == writes else "in the middle of a file's commit"
+        return "in a flush, its commits apart" if flushes else "between flushes"
 
     def attach(self) -> None:
         """From now on the runs of this process tell here how far they are."""
         values = self._values
-        begin, flush, write = Recorder.__init__, Recorder.flush, Journal.write
-        advance = Simulation.advance
+        begin, flush, advance = Recorder.__init__, Recorder.flush, Simulation.advance
+        write, put, commit = Journal.write, Storage._put, Storage.commit
 
         def noted_begin(self: Recorder, *arguments: Any, **options: Any) -> None:
             begin(self, *arguments, **options)
             values[0] = 1
 
-        def noted_flush(self: Recorder, t_ms: float) -> None:
-            values[3] = 1
-            flush(self, t_ms)
-            values[2] = t_ms
-            values[3] = 0
-
-        def noted_write(self: Journal, *arguments: Any) -> None:
-            write(self, *arguments)
-            values[3] = 2  # what is changed next is what readers see
-
         def noted_advance(self: Simulation, most_steps: int | None = None) -> Any:
             values[1] = self.step
             return advance(self, most_steps)
 
-        Recorder.__init__, Recorder.flush, Journal.write = noted_begin, noted_flush, noted_write  # type: ignore[method-assign]
-        Simulation.advance = noted_advance  # type: ignore[method-assign]
+        def noted_flush(self: Recorder, t_ms: float) -> None:
+            values[3] = 1
+            flush(self, t_ms)
+            values[2:4] = t_ms, 0
+
+        def noted_write(self: Journal, size: int, changes: list[tuple[int, bytes]]) -> None:
+            write(self, size, changes)
+            values[4:] = len(changes)
+
+        def noted_put(self: Storage, data: bytes, address: int) -> None:
+            put(self, data, address)
+            values[5] = max(0, values[5] - 1)
+
+        def noted_commit(self: Storage) -> None:
+            commit(self)
+            values[4:] = 0
+
+        for owner, name, function in (
+            (Recorder, "__init__", noted_begin),
+            (Recorder, "flush", noted_flush),
+            (Simulation, "advance", noted_advance),
+            (Journal, "write", noted_write),
+            (Storage, "_put", noted_put),
+            (Storage, "commit", noted_commit),
+        ):
+            setattr(owner, name, function)
 
 
 def restless(seed: str, longest_chunk: int, flush_every_s: float = 0.0) -> None:
