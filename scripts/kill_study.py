@@ -121,8 +121,10 @@ def mistakes(found: Rows, truth: Rows, from_ms: float, exactly: bool = False) ->
     for name, (times, cells) in truth.spikes.items():
         own_times, own_cells = found.spikes[name]
         count, least = len(own_times), int(np.searchsorted(times, from_ms + DT / 2))
-        if not (same(own_times, times[:count]) and same(own_cells, cells[:count])):
+        if not (same(own_times, times[:count]) and same(own_cells, cells[: len(own_cells)])):
             wrong.append(f"spikes of {name} are not those of the run")
+        elif count != len(own_cells):
+            wrong.append(f"{count} times of spikes of {name}, and {len(own_cells)} cells")
         elif count < least or (exactly and count > least):
             wrong.append(f"{count} spikes of {name} where {least} were flushed")
     for key, values in truth.frames.items():
