@@ -281,7 +281,8 @@ def test_each_variable_has_its_panel_and_unit(tmp_path) -> None:
         figure = plot(recording)
         assert [axes.get_ylabel() for axes in figure.axes] == ["v (mV)", "na.m", "g.exc (nS)"]
         names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-        assert len(names) == 10 and names[-1].startswith("inh"), "each population is shown"
+        assert len(names) == 10
+        assert names[-1].startswith("inh"), "each population is shown"
         assert figure.axes[0].get_title(loc="right") == "10 of 42 cells"
 
 
@@ -417,6 +418,7 @@ def test_a_hundred_populations_are_named_as_far_as_there_is_room(tmp_path) -> No
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in raster_of(figure).get_yticklabels()]
         assert 20 < len(boxes) <= 100
+        assert figure.get_supxlabel().endswith(", 96 more")
         assert not any(a.overlaps(b) for a, b in pairwise(boxes))
 
 
@@ -514,8 +516,11 @@ def test_the_figure_goes_beside_the_recording(command, tmp_path) -> None:
 @pytest.mark.parametrize(("form", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("SVG", b"<?xml")])
 def test_the_same_recording_gives_the_same_file(recording, tmp_path, form, magic) -> None:
     first, second = (tmp_path / f"{name}.{form}" for name in "ab")
+    figure = plot(recording, kinds=KINDS)
     for place in (first, second):
         save(plot(recording, kinds=KINDS), place)
+        save(figure, again := tmp_path / f"again.{form}", overwrite=True)
+        assert again.read_bytes() == first.read_bytes()
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes().startswith(magic)
 

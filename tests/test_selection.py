@@ -91,3 +91,22 @@ def test_a_population_of_which_only_traces_are_recorded_has_the_traced_cells(tmp
     with open_recording(tmp_path / "out.h5") as recording:
         assert recording.sizes == {"exc": 9}
         assert select(recording).cells == {"exc": range(9)}
+
+
+def test_populations_are_in_the_order_of_the_config(tmp_path) -> None:
+    config = "[population.thalamus]\n[population.cortex]\n[population.area]\n"
+    names = ["thalamus", "cortex", "area"]
+    for text, wanted in ((config, names), ("", sorted(names)), ("no = toml = 1", sorted(names))):
+        writer = Recorder(
+            tmp_path / "out.h5",
+            populations=dict.fromkeys(sorted(names), 3),
+            traces=[],
+            dt=DT,
+            duration=1.0,
+            resolved_config=text,
+            facts={},
+            overwrite=True,
+        )
+        writer.close(True, 1.0)
+        with open_recording(tmp_path / "out.h5") as recording:
+            assert list(recording.populations) == list(recording.spikes) == wanted

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDE, NARROW = 7.2, 3.5  # inches: two columns of a journal, and one
 LEAST_FOR_COLUMNS = 5.0  # inches of width that panels beside each other over time need
 CHARACTER_PT = 0.52 * SMALL  # width of a character of a note
+MOST_SUMS = 4  # checksums at the foot
 AROUND_INCHES = 0.7  # for title, foot and labels of the time axis
 
 
@@ -180,8 +181,9 @@ def provenance(recording: Recording) -> list[str]:
     parts.append(", ".join([*how[:1], f"dt {recording.dt_ms:g} ms", *how[1:]]))
     parts.append(_how_far(recording))
     if recording.checksums:
-        sums = ", ".join(f"{name} {value[:8]}" for name, value in recording.checksums.items())
-        parts.append(f"SHA-256 of spikes: {sums}")
+        sums = [f"{name} {value[:8]}" for name, value in recording.checksums.items()]
+        more = [f"{len(sums) - MOST_SUMS} more"] if len(sums) > MOST_SUMS else []
+        parts.append(f"SHA-256 of spikes: {', '.join(sums[:MOST_SUMS] + more)}")
     return parts
 
 

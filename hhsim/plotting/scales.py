@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SHORT = 1.7  # decades, up to which there are ticks within each
 PLAIN = (1e-3, 1e4)  # numbers between are written out
-TICK_INCHES = 0.45  # between two on a time axis, at least: room for four digits
+TICK_INCHES = 0.38  # between two on a time axis, at least: room for four digits
 
 
 def inches(axes: Axes) -> tuple[float, float]:

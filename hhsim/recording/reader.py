@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,11 @@ class Recording:
         self._run = found.pop("recording")
         traces = [tuple(name.split("/", 1)) for name in found.pop("traces")]
         self.config = str(ours["config"].asstr()[()])  # the resolved config, TOML
-        self.populations: dict[str, int] = _values(ours["populations"])  # recorded ones, with their sizes
+        sizes = _values(ours["populations"])
+        # HDF5 lists attributes by name, people think in the order of their config
+        self.populations: dict[str, int] = {  # recorded ones, with their sizes
+            name: sizes[name] for name in sorted(sizes, key=_order_in(self.config))
+        }
         self.timings: dict[str, float] = _values(ours["timings"]) if "timings" in ours else {}  # s
         self.checksums: dict[str, str] = _values(ours["checksums"]) if "checksums" in ours else {}
         summary = ours["summary"].asstr()[()] if "summary" in ours else ""
@@ -181,6 +186,15 @@ def _changed_lately(path: Path) -> bool:
         return abs(time.time() - path.stat().st_mtime) < 2.0
     except OSError:
         return False
+
+
+def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
+    """A sorting key: populations in the order of a config; others, or all if it is damaged, by name."""
+    try:
+        names = list(tomllib.loads(config).get("population", {}))
+    except (tomllib.TOMLDecodeError, TypeError):
+        names = []
+    return lambda name: (names.index(name) if name in names else len(names), name)
 
 
 def _values(group: h5py.Group) -> dict[str, Any]:
