@@ -221,14 +221,8 @@ def test_more_synapses_than_a_thread_can_count_are_refused(small, monkeypatch) -
 
 def test_delays_that_differ_take_room_for_as_long() -> None:
     apart = ['projection.0.delay={uniform=["1 ms", "21 ms"]}', 'projection.1.delay={normal=["5 ms", "1 ms"]}']
-<<<<<<< HEAD
     same = memory.needed(load(CONFIGS / "coba.toml").model, 1)
     different = memory.needed(load(CONFIGS / "coba.toml", apart).model, 1)
-=======
-    same, different = (
-        memory.needed(load(CONFIGS / "coba.toml", settings).model, 1) for settings in ((), apart)
-    )
->>>>>>> never-lose
     assert different.buffers > 8 * 4000 * 200
     assert different.state == same.state
 
@@ -272,19 +266,9 @@ def test_the_table(command, small) -> None:
     lines = result.out.splitlines()
     assert lines[0].startswith(f"{small}: 200 cells, 7,")
     assert max(map(len, lines[1:-1])) <= 80
-<<<<<<< HEAD
     labels = " ".join(line.split()[0] for line in lines[2:-2])
     assert labels == (
         "memory state network buffers overhead disk traces spikes exc inh "
         "time startup build compile simulate write"
-=======
-    labels = [line.split()[0] for line in lines[2:-2]]
-    assert (
-        labels
-        == (
-            "memory state network buffers overhead disk traces spikes exc inh "
-            "time startup build compile simulate write"
-        ).split()
->>>>>>> never-lose
     )
     assert lines[-1].startswith("  Time and spikes are judged from the whole time of the network itself")
