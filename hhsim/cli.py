@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
 
 import click
 
@@ -16,6 +19,7 @@ from hhsim.errors import (
     Diverged,
     GuardStopped,
     HhsimError,
+    HhsimWarning,
     Interrupted,
     NotEnoughMemory,
     OutOfTime,
@@ -63,13 +67,36 @@ def _words(error: HhsimError) -> str:
     return f"hhsim: {error}"
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings of our own as plain words on stderr, without the place in the code that they come from."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, HhsimWarning):
+                click.echo(f"hhsim: warning: {message}", err=True)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = tell
+        yield
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `hhsim`: runs it and returns its exit code.
 
     All errors become words on stderr here, and nowhere else.
     """
     try:
-        with stoppable():
+        with stoppable(), _plain_warnings():
             cli.main(arguments, prog_name="hhsim", standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -19,6 +19,10 @@ class HhsimError(Exception):
     exit_code = 1
 
 
+class HhsimWarning(UserWarning):
+    """Something that costs time, and that the user can do something about."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a config: where it stands and what is wrong with it."""
@@ -151,6 +155,12 @@ class NotEnoughSpace(HhsimError):
 
 class NoSuchDevice(HhsimError):
     """The device that was asked for is not there."""
+
+    exit_code = 6
+
+
+class NoThreads(HhsimError):
+    """The threads that a run needs cannot be had in this process."""
 
     exit_code = 6
 

@@ -10,14 +10,18 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hhsim.errors import HhsimWarning, NoThreads
+
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
-    "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
+    "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
     "network", "state", "arrivals", "inputs", "backends", "rendering",
 )  # fmt: skip
 
@@ -68,6 +72,7 @@ def cache_folder() -> Path:
         warnings.warn(
             f"the cache folder {folder} cannot be written ({error.strerror}): "
             "this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder that can",
+            HhsimWarning,
             stacklevel=2,
         )
         return Path(temporary)
@@ -81,7 +86,7 @@ def _configure() -> None:
 
     config.CACHE_DIR = str(cache_folder() / "numba")
     if "NUMBA_THREADING_LAYER" not in os.environ:
-        # The workqueue layer costs 100 µs a region and OpenMP 2; Numba would fall back in silence.
+        # With two threads the workqueue layer costs 90 µs a region and OpenMP 2.
         config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
     if not config.CPU_FEATURES and not config.CPU_NAME:
         try:
@@ -104,6 +109,8 @@ from numba import prange as prange  # noqa: E402  (others take these from here, 
 from numba import types as types  # noqa: E402
 from numba.extending import intrinsic as intrinsic  # noqa: E402
 
+from hhsim.cache import KernelCache  # noqa: E402  (it imports Numba, too)
+
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 
 # No "reassoc": it folds away the rounding trick of exp. No "nnan" and "ninf": they gain nothing measurable
@@ -118,24 +125,23 @@ def inline(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """For loops of floating-point work: relaxed arithmetic, no lock of the interpreter, kept on disk."""
-    return numba.njit(function, nogil=True, error_model="numpy", fastmath=ARITHMETIC, cache=True)
+    return _kept(numba.njit(function, nogil=True, error_model="numpy", fastmath=ARITHMETIC))
 
 
 def kernel_parallel(function: Callable[..., Any]) -> Any:
     """A kernel that starts threads."""
-    return numba.njit(
-        function, parallel=True, nogil=True, error_model="numpy", fastmath=ARITHMETIC, cache=True
-    )
+    options = {"parallel": True, "nogil": True, "error_model": "numpy", "fastmath": ARITHMETIC}
+    return _kept(numba.njit(function, **options))
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """For code whose every rounding matters (random numbers) or that has none (integers)."""
-    return numba.njit(function, nogil=True, error_model="numpy", cache=True)
+    return _kept(numba.njit(function, nogil=True, error_model="numpy"))
 
 
 def compiled_parallel(function: Callable[..., Any]) -> Any:
     """The same, starting threads."""
-    return numba.njit(function, parallel=True, nogil=True, error_model="numpy", cache=True)
+    return _kept(numba.njit(function, parallel=True, nogil=True, error_model="numpy"))
 
 
 def compiled_inline(function: Callable[..., Any]) -> Any:
@@ -143,18 +149,74 @@ def compiled_inline(function: Callable[..., Any]) -> Any:
     return numba.njit(function, forceinline=True, error_model="numpy")
 
 
+def _kept(dispatcher: Any) -> Any:
+    """What Numba's `cache=True` does, with our own cache."""
+    if not JIT_DISABLED:
+        dispatcher._cache = KernelCache(dispatcher.py_func)
+    return dispatcher
+
+
+_alone = threading.RLock()
+_started_in: int | None = None  # the process that has started threads
+
+
+def _forked() -> None:
+    """Whoever held the lock is not in the new process."""
+    global _alone
+    _alone = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+@contextmanager
+def threads_of_our_own() -> Iterator[None]:
+    """To be held by whoever calls a parallel function: of several threads that do, one at a time.
+
+    The threads of a region meet within it, and those of two regions would wait for each other's processors;
+    with the workqueue layer, Numba would end the process. Raises NoThreads in a process that was forked from
+    one that had threads: those of GNU OpenMP do not live on in it.
+    """
+    _check_process()
+    with _alone:
+        yield
+
+
 def set_threads(threads: int) -> None:
     """Use `threads` threads from now on in this process.
 
     Raises
     ------
-    ValueError
-        when Numba was imported before hhsim with fewer threads (`NUMBA_NUM_THREADS`).
+    NoThreads
+        when Numba was imported before hhsim with fewer threads (`NUMBA_NUM_THREADS`), has no way to run
+        threads, or has run them in the process that this one was forked from.
     """
+    global _started_in
     most = int(numba.config.NUMBA_NUM_THREADS)
     if threads > most:
-        raise ValueError(
+        raise NoThreads(
             f"Numba was started with at most {most} threads; "
             f"set NUMBA_NUM_THREADS={threads} or import hhsim before numba"
         )
-    numba.set_num_threads(threads)
+    _check_process()
+    try:
+        numba.set_num_threads(threads)
+    except ValueError as error:
+        asked = numba.config.THREADING_LAYER
+        raise NoThreads(f"NUMBA_THREADING_LAYER={asked}, but Numba cannot load this layer") from error
+    if _started_in is None and numba.threading_layer() != "omp":
+        warnings.warn(
+            f"OpenMP is not used (is libgomp installed?) but Numba's layer {numba.threading_layer()!r}: "
+            f"starting {threads} threads may take 2 ms instead of 2 µs, each time that they start",
+            HhsimWarning,
+            stacklevel=2,
+        )
+    _started_in = os.getpid()
+
+
+def _check_process() -> None:
+    if _started_in not in (None, os.getpid()) and numba.threading_layer() == "omp":
+        raise NoThreads(
+            "this process was forked from one that had run a network already, and OpenMP cannot go on in it; "
+            'start processes by multiprocessing\'s "spawn", or fork before the first run'
+        )

@@ -122,20 +122,25 @@ class Simulation:
 
         With `timed`, steps count in `work.ticks` how long each part is in each of `stopwatch.PHASES`.
         """
-        self._module = load(render(self.structures, timed))
-        met = np.zeros(2, np.int64)
-        if self.threads > 1 and not jit.JIT_DISABLED:
-            meeting.threads_meet(self.threads, met)
-        together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
-        self.plan = self.plan._replace(together=together)
-        self._run(0, 0, 0)
+        with jit.threads_of_our_own():
+            self._module = load(render(self.structures, timed))
+            met = np.zeros(2, np.int64)
+            if self.threads > 1 and not jit.JIT_DISABLED:
+                meeting.threads_meet(self.threads, met)
+            together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
+            self.plan = self.plan._replace(together=together)
+            self._run(0, 0, 0)
         self._spikes(0, 0)
 
     def _advance(self, steps: int) -> int:
         """Advance by up to `steps` steps; fewer when the log is full or a potential diverges."""
-        first, end = self.step, self.step + steps
+        with jit.threads_of_our_own():
+            return self._advance_alone(self.step, self.step + steps) - self.step
+
+    def _advance_alone(self, first: int, end: int) -> int:
+        """The step that was reached."""
         if self.plan.together:
-            return self._run(first, end, first) - first
+            return self._run(first, end, first)
         # Threads may run one after another: a parallel region for each epoch, at whose end all have met.
         step = first
         while step < end:
@@ -143,7 +148,7 @@ class Simulation:
             step = self._run(step, epoch_end, first)
             if meeting.settle(self.plan, self.log, self.plan.history + step - 1 - first, step - 1):
                 break
-        return step - first
+        return step
 
     def _run(self, begin: int, end: int, first: int) -> int:
         return int(

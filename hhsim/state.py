@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel
 from hhsim.errors import FileFailed
+from hhsim.hdf5 import foreign, require_numbers
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
 from hhsim.random import Purpose, draw_values, identify
@@ -140,20 +141,18 @@ def _from_file(given: FromFile, population: Population, name: str) -> Floats:
     import h5py
 
     place = f"/nodes/{population.name}/0/{name}"
-    try:
-        with h5py.File(given.path, "r") as file:
-            if place not in file:
-                raise FileFailed(str(given.path), f"has no dataset {place}")
-            dataset = file[place]
-            if dataset.shape != (population.size,):
-                raise FileFailed(
-                    str(given.path),
-                    f"{place} holds {dataset.shape} values, but population {population.name!r} has "
-                    f"{population.size} cells",
-                )
-            values = np.asarray(dataset[:], dtype=float)
-    except OSError as error:
-        raise FileFailed(str(given.path), f"is not a readable HDF5 file ({error})") from error
+    with foreign(given.path, "an HDF5 file of cells"), h5py.File(given.path, "r") as file:
+        if place not in file:
+            raise FileFailed(str(given.path), f"has no dataset {place}")
+        dataset = file[place]
+        require_numbers(dataset)
+        if dataset.shape != (population.size,):
+            raise FileFailed(
+                str(given.path),
+                f"{place} holds {dataset.shape} values, but population {population.name!r} has "
+                f"{population.size} cells",
+            )
+        values = np.asarray(dataset[:], dtype=float)
     if not np.isfinite(values).all():
         raise FileFailed(str(given.path), f"{place} holds values that are not finite numbers")
     return values

@@ -104,7 +104,9 @@ class _Network:
         for cell in cells:
             for i in range(chooser.randint(1, 2)):
                 self.cells[f"{cell}{i}"] = cell
-                self.sizes[f"{cell}{i}"] = chooser.choice([1, chooser.randint(2, 127), 128, chooser.randint(129, 300)])
+                self.sizes[f"{cell}{i}"] = chooser.choice(
+                    [1, chooser.randint(2, 127), 128, chooser.randint(129, 300)]
+                )
         self.receptive = [name for name, cell in self.cells.items() if cell != "bare"]
 
     def time(self, first: int = 0, last: int | None = None) -> str:
@@ -181,7 +183,9 @@ class _Network:
 
     def nodes(self, size: int, most: int | None = None) -> str:
         first = self.chooser.randrange(size)
-        return str([first, self.chooser.randint(first + 1, size if most is None else min(size, first + most))])
+        return str(
+            [first, self.chooser.randint(first + 1, size if most is None else min(size, first + most))]
+        )
 
     def poisson(self) -> str:
         targets = self.some(self.receptive)

@@ -19,18 +19,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from drawn_networks import COMPOSITIONS, Drawn, draw
-from stoppable_runs import Beacon, Run, differences, restless, run_to_its_end, spread, warm
+from stoppable_runs import Beacon, Run, differences, restless, spread, warm
 
+from hhsim.checkpoint.container import read
 from hhsim.checkpoint.store import checkpoint_path, previous_path
+from hhsim.errors import FileFailed
 
 MOST_STOPS = 10  # of a network; then it runs to its end
-MOST_THREADS = 5
+THREADS = [1, 1, 2, 2, 3, 5]
 SIGNALS = {
     "SIGKILL": (signal.SIGKILL, -signal.SIGKILL),
     "SIGTERM": (signal.SIGTERM, 143),
@@ -51,7 +53,8 @@ def soak(seed: int, number: int, folder: Path) -> dict[str, Any]:
     config = home / "network.toml"
     config.write_text(drawn.config)
     whole = home / "whole"
-    code = run_to_its_end(["run", config, "-q", "--threads", chooser.randint(1, MOST_THREADS)], whole)
+    whole.mkdir()
+    code = Run(["run", config, "-q", "--threads", chooser.choice(THREADS)], whole).wait()
     pieces = _Pieces(chooser, drawn, config, home / "pieces", code)
     counts: collections.Counter[str] = pieces.counts
     try:
@@ -59,8 +62,8 @@ def soak(seed: int, number: int, folder: Path) -> dict[str, Any]:
             raise Mismatch(f"in one go it ended with {code}: {(whole / 'stderr').read_text()}")
         pieces.run_all()
         wrong = differences(pieces.output, whole / "out.h5") + pieces.leftovers()
-    except (Mismatch, TimeoutError) as error:
-        wrong = [str(error)]
+    except Exception as error:  # whatever it is, it should not have happened
+        wrong = [str(error) or repr(error)]
     if not wrong:
         shutil.rmtree(home)
     counts["ended by a guard"] += code == GUARD_STOPPED
@@ -91,9 +94,9 @@ class _Pieces:
         durations = [self.chooser.randint(1, self.drawn.steps)] if extended else []
         for steps in [*durations, self.drawn.steps]:
             last = steps == self.drawn.steps
-            for stop in range(MOST_STOPS + 1):
-                kind = self.chooser.choice(STOPS) if stop < self.chooser.randint(0, MOST_STOPS) else ""
-                code = self.piece(steps, kind)
+            stops = self.chooser.choices(STOPS, k=self.chooser.randint(0, MOST_STOPS))
+            for stop in [*stops, ""]:
+                code = self.piece(steps, stop)
                 if code == 0 or code == GUARD_STOPPED:
                     break
                 self.damage()
@@ -109,11 +112,12 @@ class _Pieces:
         anew = self.output.exists() and not saved  # killed before the first checkpoint
         arguments: list[object] = ["run", self.config, "--force" if anew else "--resume"]
         arguments += ["--duration", f"{round(steps * self.drawn.dt, 6)} ms"]
-        arguments += ["--threads", self.chooser.randint(1, MOST_THREADS)]
+        arguments += ["--threads", self.chooser.choice(THREADS)]
         arguments += ["--checkpoint-every", self.chooser.choice(["0s", "0s", "0.03s", "1h"])]
         beacon = Beacon()
         options = ["--max-wall", f"{self.chooser.uniform(0.55, 0.9):.3f}s"] if stop == "--max-wall" else []
-        longest, flush_every = self.chooser.choice([3, 30, 300]), self.chooser.choice([0.0, 0.01, 2.0])
+        longest = max(1, self.drawn.steps // self.chooser.choice([5, 30, 100]))
+        flush_every = self.chooser.choice([0.0, 0.01, 2.0])
         noise = str(self.chooser.random())
 
         def prepare() -> None:
@@ -124,7 +128,7 @@ class _Pieces:
         expected = {75} if options else set()
         if stop in SIGNALS:
             number, code = SIGNALS[stop]
-            expected = {code}
+            expected = {code, -number}  # before the command looks after its signals, or when all is done
             self.wait_for(run, beacon, steps)
             run.send(number)
         code = run.wait()
@@ -147,9 +151,9 @@ class _Pieces:
         time.sleep(self.chooser.uniform(0, 0.005))
 
     def damage(self) -> None:
-        """Sometimes damage the newest checkpoint where there is one before it."""
+        """Sometimes damage the newest checkpoint, where the one before it is whole."""
         newest = checkpoint_path(self.output)
-        if self.chooser.random() > 0.2 or not (newest.exists() and previous_path(self.output).exists()):
+        if self.chooser.random() > 0.2 or not (is_whole(newest) and is_whole(previous_path(self.output))):
             return
         content = bytearray(newest.read_bytes())
         how = self.chooser.choice(["flip", "cut", "empty", "delete"])
@@ -166,20 +170,28 @@ class _Pieces:
         return [f"{path.name} is left" for path in sorted(self.folder.glob(".*"))]
 
 
+def is_whole(checkpoint: Path) -> bool:
+    try:
+        read(checkpoint)
+    except FileFailed:
+        return False
+    return True
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=5.0, help="begin no network after so long (5)")
     parser.add_argument("--networks", type=int, default=10**9, help="the most networks")
-    parser.add_argument("--network", type=int, help="run this one alone")
+    parser.add_argument("--network", type=int, nargs="+", metavar="NUMBER", help="run these alone")
     parser.add_argument("--seed", type=int, default=2007, help="decides about everything but chance (2007)")
     parser.add_argument("--folder", type=Path, help="where to write; default: the folder for temporary files")
     parser.add_argument("--jobs", type=int, default=2, help="networks at a time (2)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hhsim-soak-", dir=options.folder))
     deadline = time.monotonic() + 60 * options.minutes
-    numbers = range(options.networks) if options.network is None else [options.network]
+    numbers = options.network or range(options.networks)
     total: collections.Counter[str] = collections.Counter()
     for told in spread(tasks(options.seed, numbers, folder, deadline), options.jobs):
         total.update(told["counts"] | {"networks": 1, "mismatches": bool(told["wrong"])})
@@ -198,7 +210,7 @@ def main() -> int:
     return 0
 
 
-def tasks(seed: int, numbers: Any, folder: Path, deadline: float) -> Iterator[Callable[[], Any]]:
+def tasks(seed: int, numbers: Iterable[int], folder: Path, deadline: float) -> Iterator[Callable[[], Any]]:
     """Networks to run; the compiled code of each is loaded here, before it is run elsewhere."""
     loaded: set[int] = set()
     for number in numbers:

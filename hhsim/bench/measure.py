@@ -224,7 +224,7 @@ def _run(loaded: Loaded, threads: int, folder: Path, timed: bool = False) -> Run
     simulation = Simulation(model, threads)
     simulation.compile(timed)
     with open_recorder(loaded, path, threads, overwrite=True) as recorder:
-        clock = Clock(time.time())
+        clock = Clock(time.perf_counter())
         begin, first_tick = time.perf_counter(), stopwatch.now()
         try:
             simulate(simulation, recorder, clock, (), lambda progress: None)

@@ -9,7 +9,9 @@ Everything is verified before anything is believed, and nothing in it is ever ex
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -75,16 +77,29 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
                 left -= len(piece)
             if file.read(DIGEST) != digest.digest():
                 raise FileFailed(str(path), "is damaged: its checksum does not fit its content")
-            file.seek(0)
-            _, length = START.unpack(file.read(START.size))
-            header = json.loads(file.read(length))
-            arrays = {}
-            for name, entry in header["arrays"].items():
-                file.seek(START.size + length + entry["at"])
-                array = np.empty(entry["shape"], entry["type"])
-                file.readinto(array.reshape(-1).view(np.uint8).data)
-                arrays[name] = array
+            return _content(file, size - DIGEST)
     except OSError as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
         raise FileFailed(str(path), reason) from error
-    return header["facts"], arrays
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise FileFailed(str(path), f"is no checkpoint of hhsim: {error}") from error
+
+
+def _content(file: io.BufferedReader, size: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Facts and arrays of a file of `size` bytes before its checksum; no array is larger than that."""
+    file.seek(0)
+    _, length = START.unpack(file.read(START.size))
+    header = json.loads(file.read(min(length, size)))
+    arrays = {}
+    for name, entry in header["arrays"].items():
+        shape, begin = [int(each) for each in entry["shape"]], START.size + length + int(entry["at"])
+        if entry["type"] not in TYPES or min([0, *shape]) < 0:
+            raise ValueError(f"{name} is no array")
+        array_bytes = math.prod(shape) * np.dtype(entry["type"]).itemsize
+        if not 0 <= begin <= size - array_bytes:
+            raise ValueError(f"{name} of {array_bytes:,} bytes is not in it")
+        array = np.empty(shape, entry["type"])
+        file.seek(begin)
+        file.readinto(array.reshape(-1).view(np.uint8).data)
+        arrays[name] = array
+    return dict(header["facts"]), arrays

@@ -44,7 +44,7 @@ def save(output: Path, checkpoint: Checkpoint) -> None:
     Raises FileFailed, with the earlier ones untouched, if it cannot be written.
     """
     path = checkpoint_path(output)
-    hidden = path.with_name(f".{path.name}.{checkpoint.positions.run[:8]}.tmp")
+    hidden = _hidden_path(output)
     facts = {
         "format": FORMAT,
         "snapshot": checkpoint.snapshot.facts,
@@ -65,6 +65,12 @@ def save(output: Path, checkpoint: Checkpoint) -> None:
         raise FileFailed(str(path), f"the checkpoint cannot be written ({error.strerror})") from error
 
 
+def _hidden_path(output: Path) -> Path:
+    """Where a checkpoint is written: the lock on the output keeps others from it."""
+    path = checkpoint_path(output)
+    return path.with_name(f".{path.name}.tmp")
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -75,8 +81,24 @@ def _sync_folder(folder: Path) -> None:
 
 def remove(output: Path) -> None:
     """Forget the checkpoints of an earlier run on the same output."""
-    for path in (checkpoint_path(output), previous_path(output)):
+    for path in (checkpoint_path(output), previous_path(output), _hidden_path(output)):
         path.unlink(missing_ok=True)
+
+
+def drop_damaged(output: Path) -> None:
+    """Let the checkpoint before a damaged newest one take its place.
+
+    Else the next one would push out the only one that is whole. Raises FileFailed if it cannot be done.
+    """
+    newest, previous = checkpoint_path(output), previous_path(output)
+    try:
+        _read(newest)
+    except FileFailed:
+        try:
+            os.replace(previous, newest)
+            _sync_folder(newest.parent)
+        except OSError as error:
+            raise FileFailed(str(newest), f"cannot be replaced ({error.strerror})") from error
 
 
 def exists(output: Path) -> bool:
@@ -106,14 +128,16 @@ def _read(path: Path) -> Checkpoint:
     facts, arrays = container.read(path)
     if facts.get("format") != FORMAT:
         raise FileFailed(str(path), f"has format {facts.get('format')}, and this version reads {FORMAT}")
-    positions: dict[str, Any] = facts["positions"]
-    return Checkpoint(
-        Snapshot(**facts["snapshot"], arrays=arrays),
-        Positions.from_dict(positions),
-        facts["config"],
-        facts["origin"],
-        facts["guards"],
-    )
+    try:
+        return Checkpoint(
+            Snapshot(**facts["snapshot"], arrays=arrays),
+            Positions.from_dict(facts["positions"]),
+            facts["config"],
+            facts["origin"],
+            facts["guards"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileFailed(str(path), f"is no checkpoint of hhsim ({error})") from error
 
 
 def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from hhsim.commands.options import (
 from hhsim.errors import NoSuchDevice
 from hhsim.stopping import noted
 
-STARTED = time.time()
+STARTED = time.perf_counter()
 
 
 @click.command(short_help="Simulate CONFIG; spikes and traces go to an HDF5 file.")
@@ -130,7 +130,7 @@ def run(
 
 
 def _process_start() -> float:
-    """When this process began (`time.time()`): the start of the interpreter is waiting, too."""
+    """When this process began (`time.perf_counter()`): the start of the interpreter is waiting, too."""
     try:
         with open("/proc/self/stat") as file:
             ticks = int(file.read().rsplit(")", 1)[1].split()[19])
@@ -138,5 +138,5 @@ def _process_start() -> float:
             uptime = float(file.read().split()[0])
     except (OSError, IndexError, ValueError):
         return STARTED
-    began = time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    began = time.perf_counter() - uptime + ticks / os.sysconf("SC_CLK_TCK")
     return min(max(began, STARTED - 60), STARTED)

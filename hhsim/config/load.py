@@ -19,6 +19,9 @@ from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
 from hhsim.model import Model
 
+MOST_BYTES = 1 << 20  # of a config; more is some other file
+MOST_DOTS = 1000  # in a line: for a key of 10,000 parts, `tomllib` takes a second, and four for twice as many
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -48,11 +51,14 @@ def load(
     everything that is wrong, or FileFailed if it cannot be read.
     """
     try:
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise FileFailed(str(path), "there is no such file") from None
-    except OSError as error:
-        raise FileFailed(str(path), (error.strerror or str(error)).lower()) from None
+    except (OSError, ValueError) as error:
+        raise FileFailed(str(path), (getattr(error, "strerror", None) or str(error)).lower()) from None
+    if len(data) > MOST_BYTES:
+        raise FileFailed(str(path), f"is no config: it has more than {MOST_BYTES >> 20} MiB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -90,10 +96,18 @@ def parse(
 
 
 def _toml(text: str, source: str) -> dict[str, Any]:
+    for i, each in enumerate(text.splitlines()):
+        if each.count(".") > MOST_DOTS:
+            raise ConfigRefused(source, (Problem("", f"has more than {MOST_DOTS} dots in a line", i + 1),))
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        problem = Problem("", "is not valid: lists or tables are nested too deeply")
+        raise ConfigRefused(source, (problem,)) from None
     except tomllib.TOMLDecodeError as error:
         message = str(error)
+    except ValueError:  # Python's limit of digits
+        raise ConfigRefused(source, (Problem("", "has a number that is too long to be read"),)) from None
     place = re.search(r" \(at line (\d+), column \d+\)$", message)
     line = int(place.group(1)) if place else None
     what = message[: place.start()] if place else message.removesuffix(" (at end of document)")

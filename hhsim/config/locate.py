@@ -7,6 +7,7 @@ has to find keys, not mistakes.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from hhsim.config.problems import KeyPath, show
 
@@ -26,6 +27,7 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.lines: dict[str, int] = {}
+        self.newlines = [i for i, character in enumerate(text) if character == "\n"]
         self.counts: dict[str, int] = {}  # how often each [[table]] was opened so far
 
     def scan(self) -> dict[str, int]:
@@ -113,4 +115,4 @@ class _Scanner:
         self.at += 1
 
     def _mark(self, path: KeyPath, at: int) -> None:
-        self.lines.setdefault(show(path), self.text.count("\n", 0, at) + 1)
+        self.lines.setdefault(show(path), bisect_left(self.newlines, at) + 1)

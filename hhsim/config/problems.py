@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hhsim.errors import ConfigRefused, Problem
 
+MOST_COMPARED = 1000  # words among which the nearest is looked for
+MOST_NAMED = 30  # words that a message lists
+
 KeyPath = tuple[str | int, ...]  # ("projection", 1, "rule"): projection[1].rule
 
 
@@ -21,6 +24,8 @@ def show(path: KeyPath) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `word` was most likely meant to be, if any is near."""
     lower = {candidate.lower(): candidate for candidate in sorted(known, reverse=True)}
+    if len(lower) > MOST_COMPARED:
+        return None
     found = difflib.get_close_matches(word.lower(), lower, n=1)
     return lower[found[0]] if found else None
 
@@ -33,7 +38,8 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
         return f'unknown {what}; did you mean "{near}"?'
     if not choices:
         return f"unknown {what}; there is none"
-    return f"unknown {what}; known: {', '.join(choices)}"
+    more = f" and {len(choices) - MOST_NAMED:,} more" if len(choices) > MOST_NAMED else ""
+    return f"unknown {what}; known: {', '.join(choices[:MOST_NAMED])}{more}"
 
 
 class Report:
@@ -43,7 +49,7 @@ class Report:
         self.source = source
         self.lines = dict(lines or {})  # by shown path
         self.given_by: dict[str, str] = {}  # shown path -> the option that set it
-        self._problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}  # each once, in the order in which they were found
 
     def add(self, path: KeyPath, message: str) -> None:
         option = self._option(path)
@@ -51,8 +57,7 @@ class Report:
             problem = Problem(show(path), f"{message} (given by {option})", None)
         else:
             problem = Problem(show(path), message, self._line(path))
-        if problem not in self._problems:
-            self._problems.append(problem)
+        self._problems[problem] = None
 
     def raise_if_any(self) -> None:
         """Raises ConfigRefused with every problem, in the order of the file."""
@@ -62,7 +67,7 @@ class Report:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        return self._problems
+        return tuple(self._problems)
 
     def _option(self, path: KeyPath) -> str | None:
         prefixes = (show(path[:length]) for length in range(len(path), 0, -1))

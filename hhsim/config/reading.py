@@ -16,6 +16,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hhsim.config.problems import KeyPath
 
+MOST_SHOWN = 100  # characters of a value in a message
+
 BROKEN: Any = object()  # stands in a section for a value that was refused
 
 
@@ -76,12 +78,13 @@ def describe(raw: Any) -> str:
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, str):
-        return f'"{raw}"'
+        return f'"{raw}"' if len(raw) <= MOST_SHOWN else f'"{raw[:MOST_SHOWN]}…"'
     if isinstance(raw, dict):
         return "a table"
     if isinstance(raw, list):
         return "a list"
-    return str(raw)
+    shown = str(raw)
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
 
 
 def is_number(raw: Any) -> bool:

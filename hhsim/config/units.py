@@ -56,6 +56,7 @@ COMMON_UNITS = (
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?|[+-]?(?:inf|nan)\w*)\s*(.*?)\s*", re.I)
 _UNIT = re.compile(r"[\w\s*/^().·²³-]+")
+_MOST_CHARACTERS = 200
 _LARGEST_EXPONENT = 400  # of ten; a float ends before, and a fraction of more takes for ever
 
 
@@ -92,6 +93,9 @@ def read(text: str, unit: str, *, per_area: bool = False) -> tuple[Fraction, boo
 
     With `per_area` a density is taken as well; its number is in `unit`/um^2. Raises NotAQuantity.
     """
+    if len(text) > _MOST_CHARACTERS:
+        what = expected(unit, per_area=per_area)
+        raise NotAQuantity(f"a text of {len(text):,} characters is no quantity; expected {what}")
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise NotAQuantity(

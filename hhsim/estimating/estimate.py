@@ -105,7 +105,7 @@ def estimate(
     WouldDiverge
         when a potential is no longer finite within the try
     """
-    began = time.time() if since is None else since
+    began = time.perf_counter() if since is None else since
     model = loaded.model
     check_output(output, [trace.variable for trace in model.traces], overwrite)
 
@@ -119,7 +119,7 @@ def estimate(
 
     from hhsim.estimating.probe import probe
 
-    startup_s = time.time() - began
+    startup_s = time.perf_counter() - began
     tried = probe(model, threads)
     if tried.diverged is not None:
         raise WouldDiverge(tried.diverged)

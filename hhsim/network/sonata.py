@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
+from hhsim.hdf5 import foreign, require_numbers
 
 CHUNK = 1 << 20  # edges held at a time
-SOURCE, TARGET = "source_node_id", "target_node_id"
+SOURCE, TARGET, GROUP = "source_node_id", "target_node_id", "edge_group_id"
 WEIGHT, DELAY = "0/syn_weight", "0/delay"
 UNITS = {WEIGHT: "nS", DELAY: "ms"}
 
@@ -35,21 +36,16 @@ class Edges(NamedTuple):
 @contextmanager
 def _open(path: Path, edges: str) -> Iterator[Any]:
     """The group of an edge population; whatever HDF5 has to complain of becomes FileFailed."""
-    try:
-        with h5py.File(path, "r") as file:
-            group = file.get(f"edges/{edges}")
-            if not isinstance(group, h5py.Group):
-                there = file.get("edges")
-                names = ", ".join(there) if isinstance(there, h5py.Group) else ""
-                raise FileFailed(
-                    str(path),
-                    f"there are no edges named {edges!r}" + (f"; there are {names}" if names else ""),
-                )
-            yield group
-    except FileNotFoundError:
-        raise FileFailed(str(path), "there is no such file") from None
-    except (OSError, RuntimeError, KeyError) as error:
-        raise FileFailed(str(path), f"cannot be read as an HDF5 file of edges ({error})") from error
+    with foreign(path, "an HDF5 file of edges"), h5py.File(path, "r") as file:
+        group = file.get(f"edges/{edges}")
+        if not isinstance(group, h5py.Group):
+            there = file.get("edges")
+            names = ", ".join(there) if isinstance(there, h5py.Group) else ""
+            raise FileFailed(
+                str(path),
+                f"there are no edges named {edges!r}" + (f"; there are {names}" if names else ""),
+            )
+        yield group
 
 
 def _column(path: Path, group: Any, name: str, size: int | None) -> Any:
@@ -58,6 +54,7 @@ def _column(path: Path, group: Any, name: str, size: int | None) -> Any:
     where = f"{group.name}/{name}"
     if not isinstance(dataset, h5py.Dataset):
         raise FileFailed(str(path), f"there is no dataset {where}")
+    require_numbers(dataset)
     kinds = "fiu" if name in UNITS else "iu"
     if dataset.ndim != 1 or dataset.dtype.kind not in kinds:
         raise FileFailed(str(path), f"{where} is not a list of {'numbers' if name in UNITS else 'node ids'}")
@@ -107,10 +104,14 @@ def read_edges(
                 raise FileFailed(
                     str(path), f"{columns[name].name} counts cells of {named!r}, not of {population!r}"
                 )
-        if "edge_group_id" in group and np.any(group["edge_group_id"][:]):
-            raise FileFailed(str(path), f"{group.name} has edges of several groups; only group 0 can be read")
+        if GROUP in group:
+            columns[GROUP] = _column(path, group, GROUP, size)
         for start in range(0, size, chunk):
             rows = slice(start, start + chunk)
+            if GROUP in columns and np.any(columns[GROUP][rows]):
+                raise FileFailed(
+                    str(path), f"{group.name} has edges of several groups; only group 0 can be read"
+                )
             ids = [
                 _inside(path, columns[name], rows, population)
                 for name, population in ((SOURCE, source), (TARGET, target))

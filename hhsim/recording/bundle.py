@@ -9,7 +9,8 @@ from pathlib import Path
 import h5py
 
 from hhsim.errors import FileFailed
-from hhsim.recording.files import file_errors, hidden_name, publish
+from hhsim.hdf5 import refuse_endless
+from hhsim.recording.files import file_errors, hidden_name, publish, remove_leftovers
 from hhsim.recording.journal import Journal, journal_path, replay
 from hhsim.recording.storage import Storage
 
@@ -33,9 +34,12 @@ class Bundle:
                 with file_errors(place):
                     if existing and journal_path(place).exists():
                         replay(place)
+                    if existing:
+                        refuse_endless(place)
                     journal = Journal(place, run)
                     where = self._hidden.get(place, place)
                     try:
+                        remove_leftovers(place)
                         self._storages[place] = Storage(where, journal, existing=existing)
                     except BaseException:
                         journal.remove()
@@ -65,6 +69,9 @@ class Bundle:
         """Let the files become what was written to them, all at about the same time."""
         with self.writing():
             self.let_h5py_write()
+        with self.writing():
+            for place, storage in self._storages.items():
+                storage.check_place(self._hidden.get(place, place))
         with self.writing():
             for storage in reversed(self._storages.values()):  # the main file last: what it tells of is there
                 storage.commit()

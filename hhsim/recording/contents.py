@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
+from hhsim.hdf5 import require_numbers
 from hhsim.recording.files import damage_errors
+from hhsim.recording.plausible import check_frames
 from hhsim.recording.streams import SLAB, slabs, steps_of
 
 
@@ -98,12 +100,16 @@ class Trace:
         self._path = path
         self._data = group["data"]
         mapping = group["mapping"]
+        require_numbers(mapping["time"])
         start, stop, every = (float(t) for t in mapping["time"][:])
+        self.nodes = np.asarray(mapping["node_ids"][: _rows(mapping["node_ids"])], np.int64)  # local ids
+        check_frames(start, stop, every, self.nodes)
+        if self._data.shape[1:] != self.nodes.shape:
+            raise ValueError(f"{self._data.name} has other columns than {len(self.nodes)} cells")
         self.every_ms = every
         # rows may be there that `time` does not tell of yet, or not be there after a kill
         self.frames = min(_rows(self._data), round((stop - start) / every))
         self.t_ms = start + np.arange(self.frames, dtype=np.float64) * np.float64(every)  # [frames], ms
-        self.nodes = np.asarray(mapping["node_ids"][:], np.int64)  # [nodes], local ids
         self.units = str(self._data.attrs["units"])
         self.variable = str(self._data.attrs["variable"])
 
@@ -153,7 +159,8 @@ class Traces(Mapping[tuple[str, str], Trace]):
 
 
 def _rows(dataset: h5py.Dataset) -> int:
-    """The length of a dataset; a length that the file is too small for comes from damage."""
+    """The length of a dataset; raises ValueError for a type or a length that comes from damage."""
+    require_numbers(dataset)
     if dataset.nbytes > dataset.file.id.get_filesize():
         raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file has")
     return len(dataset)

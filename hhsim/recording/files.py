@@ -48,8 +48,8 @@ def _check_place(path: Path, overwrite: bool) -> None:
             if not overwrite:
                 raise OutputExists(str(path))
         try:  # permission bits say too little: of read-only mounts, /proc, or what root may do
-            with tempfile.TemporaryFile(dir=os.path.realpath(path.parent)):
-                pass
+            with tempfile.TemporaryFile(dir=os.path.realpath(path.parent), buffering=0) as file:
+                file.write(bytes(LEAST_BYTES))
         except OSError as error:
             reason = "no space is left" if error.errno in _FULL else "it cannot be written"
             raise FileFailed(str(path), f"{reason} in the folder {folder} ({error.strerror})") from error
@@ -89,6 +89,20 @@ def hidden_name(place: Path, run: str) -> Path:
     target = Path(os.path.realpath(place))
     return target.with_name(f".{target.name}.{run[:8]}.tmp")
 
+
+def remove_leftovers(place: Path) -> None:
+    """Remove the hidden files of runs that were killed before theirs had a name.
+
+    For whoever holds the lock on `place`: nobody else is making it then.
+    """
+    target = Path(os.path.realpath(place))
+    hidden = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.tmp")
+    for path in target.parent.iterdir():
+        if hidden.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+LEAST_BYTES = 1 << 16  # that the disk must have room for: less than any recording takes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ERRNO = re.compile(r"errno = (\d+)")

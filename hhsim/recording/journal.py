@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ NAMED_WITHIN = 1 << 16  # bytes at the beginning of a recording, where it is nam
 DIGEST = hashlib.sha256().digest_size
 
 Changes = list[tuple[int, bytes]]
+
+LOOKS = 5  # for a lock that is held, as it may be but a reader's that asks whether the writer lives
+PAUSE_S = 0.01  # between them
 
 
 def journal_path(path: Path) -> Path:
@@ -72,13 +76,18 @@ class Journal:
 
 
 def _lock(path: Path, journal: Path) -> int:
+    looks = LOOKS
     while True:
         descriptor = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise FileFailed(str(path), "another run is writing it at this moment") from error
+            looks -= 1
+            if not looks:
+                raise FileFailed(str(path), "another run is writing it at this moment") from error
+            time.sleep(PAUSE_S)
+            continue
         except OSError:  # a file system without locks: better to run unlocked than not at all
             return descriptor
         try:
@@ -111,6 +120,27 @@ def read_journal(journal: Path) -> tuple[bytes, int, Changes] | None:
         changes.append((address, body[at : at + length]))
         at += length
     return run, size, changes
+
+
+def interrupted(path: Path) -> bool:
+    """Did the writer of `path` die in the middle of a commit? Then the file is a mixture until `replay`."""
+    try:
+        descriptor = os.open(journal_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        found = read_journal(journal_path(path))
+        with path.open("rb") as file:
+            done = [
+                os.pread(file.fileno(), len(data), address) == data
+                for address, data in (found[2] if found else ())
+            ]
+    except OSError:  # the writer is alive, or this file system has no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return any(done) and not all(done)
 
 
 def replay(path: Path) -> bool:

@@ -14,6 +14,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hhsim.errors import FileFailed
+from hhsim.hdf5 import refuse_endless
+
 MAGIC = 0x0A7A  # root attribute by which SONATA files are known
 VERSION = (0, 1)  # of the SONATA file format
 
@@ -164,18 +167,24 @@ def put_attribute(group: h5py.Group, key: str, value: str | int | float) -> None
 def siblings_of(path: Path) -> tuple[Path, ...]:
     """The files beside an older recording at `path` that belong to it; none if it is no recording."""
     try:
+        refuse_endless(path)
         with h5py.File(path, "r", locking=False) as file:
             run = file[OURS].attrs["recording"]
             names = [str(name).partition("/")[2] for name in file[OURS].attrs["traces"]]
-    except (OSError, KeyError):
+        candidates = {sibling_path(path, variable) for variable in names} - {path}
+    except _DAMAGE:
         return ()
-    candidates = {sibling_path(path, variable) for variable in names} - {path}
     return tuple(place for place in candidates if _run_of(place) == run)
 
 
 def _run_of(path: Path) -> object:
     try:
+        refuse_endless(path)
         with h5py.File(path, "r", locking=False) as file:
             return file[OURS].attrs["recording"]
-    except (OSError, KeyError):
+    except _DAMAGE:
         return None
+
+
+# what h5py raises for files that are damaged, or something else
+_DAMAGE = (FileFailed, OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)

@@ -16,9 +16,12 @@ import h5py
 import numpy as np
 
 from hhsim.errors import FileFailed, NotInstalled
+from hhsim.hdf5 import refuse_endless, require_numbers
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
+from hhsim.recording.journal import interrupted
+from hhsim.recording.plausible import check_sizes, check_times
 
 if TYPE_CHECKING:
     import neo
@@ -48,6 +51,10 @@ class Recording:
     def _open(self, path: Path) -> h5py.File:
         if path not in self._files:
             with damage_errors(path):
+                if interrupted(path):
+                    reason = f"its run was killed in the middle of a flush; `hhsim recover {path}` ends it"
+                    raise FileFailed(str(path), reason)
+                refuse_endless(path)
                 self._files[path] = h5py.File(path, "r", locking=False)
         with damage_errors(path):
             if layout.OURS not in self._files[path]:
@@ -61,10 +68,12 @@ class Recording:
         self.stopped_at_ms = float(found.pop("stopped_at_ms"))  # everything up to then is there
         self.dt_ms = float(found.pop("dt_ms"))
         self.duration_ms = float(found.pop("duration_ms"))  # as it was meant to be
+        check_times(self.dt_ms, self.duration_ms, self.stopped_at_ms)
         self._run = found.pop("recording")
         traces = [tuple(name.split("/", 1)) for name in found.pop("traces")]
         self.config = str(ours["config"].asstr()[()])  # the resolved config, TOML
         sizes = _values(ours["populations"])
+        check_sizes(sizes, self.config)
         # HDF5 lists attributes by name, people think in the order of their config
         self.populations: dict[str, int] = {  # recorded ones, with their sizes
             name: sizes[name] for name in sorted(sizes, key=_order_in(self.config))
@@ -72,7 +81,7 @@ class Recording:
         self.timings: dict[str, float] = _values(ours["timings"]) if "timings" in ours else {}  # s
         self.checksums: dict[str, str] = _values(ours["checksums"]) if "checksums" in ours else {}
         summary = ours["summary"].asstr()[()] if "summary" in ours else ""
-        self.summary: dict[str, Any] = json.loads(summary or "{}")
+        self.summary: dict[str, Any] = dict(json.loads(summary or "{}"))
         nested = {group: _values(ours[group]) for group in ours if isinstance(ours[group], h5py.Group)}
         self.versions: dict[str, str] = nested.get("versions", {})
         for group in nested.keys() - {"populations", "timings", "checksums"}:
@@ -199,6 +208,7 @@ def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
 
 def _values(group: h5py.Group) -> dict[str, Any]:
     """The attributes of a group as Python's own types."""
+    require_numbers(*(group.attrs.get_id(key) for key in group.attrs))
     return {
         key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         for key, value in group.attrs.items()

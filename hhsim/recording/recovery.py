@@ -30,11 +30,11 @@ def recover(path: Path) -> Recovered:
     """
     if not path.is_file():
         raise FileFailed(str(path), "is a folder" if path.is_dir() else "there is no such file")
-    finished = [str(path)] if _finish(path) else []
+    finished = [str(path)] if finish(path) else []
     with open_recording(path) as recording:
         variables = dict.fromkeys(variable for _, variable in recording.traces)
     for place in (sibling_path(path, variable) for variable in variables):
-        if place != path and place.exists() and _finish(place):
+        if place != path and place.exists() and finish(place):
             finished.append(str(place))
     with open_recording(path) as recording:
         _read_all(recording)
@@ -42,7 +42,8 @@ def recover(path: Path) -> Recovered:
         return Recovered(str(path), tuple(finished), recording.complete, recording.stopped_at_ms, counts)
 
 
-def _finish(path: Path) -> bool:
+def finish(path: Path) -> bool:
+    """Finish the commit of this one file during which its writer died; was there one?"""
     return journal_path(path).exists() and replay(path)
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from hhsim.errors import FileFailed
 from hhsim.recording.journal import Journal
 
 
@@ -28,7 +29,7 @@ class Storage:
 
     def __init__(self, path: Path, journal: Journal, *, existing: bool = False) -> None:
         """Create the file, or open an `existing` one; raises OSError where that cannot be done."""
-        self.error: OSError | None = None
+        self.error: OSError | FileFailed | None = None
         self._journal = journal
         how = 0 if existing else os.O_CREAT | os.O_EXCL
         self._descriptor = os.open(path, os.O_RDWR | how | os.O_CLOEXEC, 0o666)
@@ -43,6 +44,24 @@ class Storage:
         if self.error is not None:
             raise self.error
 
+    def check_place(self, path: Path) -> None:
+        """Note an error unless the file is the one under the name `path`, and as long as it was left.
+
+        A file that was deleted stays there for who has it open: a run would go on for days into nothing.
+        """
+        if self.error is None:
+            try:
+                gone = not os.path.samestat(os.stat(path), os.fstat(self._descriptor))
+            except FileNotFoundError:
+                gone = True
+            except OSError as error:
+                self.error = error
+                return
+            if gone:
+                self.error = FileFailed(str(path), "was deleted or replaced while the run was writing it")
+            elif os.fstat(self._descriptor).st_size < self._committed:
+                self.error = FileFailed(str(path), "was cut off by someone while the run was writing it")
+
     def commit(self) -> None:
         """Let the file become what h5py has written, so that neither a kill nor a loss of power undoes it.
 
@@ -52,7 +71,8 @@ class Storage:
         the rest, such as the lengths of datasets.
         """
         self._resize(self._size)
-        changes = [(address, data) for (address, _), data in sorted(self._waiting.items(), key=_turn)]
+        waiting = sorted(self._waiting.items(), key=_turn)
+        changes = [(address, data) for (address, _), data in waiting if self._differs(data, address)]
         if changes:
             self._guarded(lambda: os.fdatasync(self._descriptor))
             self._guarded(lambda: self._journal.write(self._size, changes))
@@ -87,6 +107,13 @@ class Storage:
                 action()
             except OSError as error:
                 self.error = error
+
+    def _differs(self, data: bytes, address: int) -> bool:
+        """Is something else there now? HDF5 writes much anew that has not changed."""
+        try:
+            return os.pread(self._descriptor, len(data), address) != data
+        except OSError:
+            return True
 
     def _put(self, data: bytes, address: int) -> None:
         done = 0

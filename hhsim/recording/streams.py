@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hhsim.hdf5 import require_numbers
 from hhsim.recording.layout import SPIKE_CHUNK, FrameClock, frame_rows
 
 Ids = NDArray[np.int64]
@@ -97,6 +98,7 @@ class SpikeStream:
 
         Raises ValueError where what is there is not what was there then.
         """
+        require_numbers(self._times, self._nodes)
         for dataset in (self._times, self._nodes):
             if len(dataset) < position.rows:
                 raise ValueError(f"{dataset.name} has lost rows: {len(dataset)} of {position.rows} are there")
@@ -158,6 +160,7 @@ class FrameStream:
 
     def restore(self, position: Position) -> None:
         """Go on from an earlier position: what came after it goes. Raises ValueError as for spikes."""
+        require_numbers(self._data, self._time)
         if len(self._data) < position.rows:
             raise ValueError(
                 f"{self._data.name} has lost rows: {len(self._data)} of {position.rows} are there"

@@ -10,7 +10,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from contextlib import suppress
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 from hhsim.backends import driver
@@ -84,6 +87,17 @@ def _choice(kinds: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Loader(SourceFileLoader):
+    """Imports the text that it was given: neither a damaged file nor remains of byte code in its place."""
+
+    def __init__(self, name: str, path: Path, text: str) -> None:
+        super().__init__(name, str(path))
+        self._text = text
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._text, self.path)
+
+
 def load(text: str) -> ModuleType:
     """Import a rendered module from the cache folder; the same text is compiled once and for all."""
     from hhsim.jit import cache_folder
@@ -92,20 +106,38 @@ def load(text: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = cache_folder() / f"{name}.py"
-    if not path.exists():  # never written twice: Numba's cache looks at the time of the file
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+    _write(path, text)
+    spec = importlib.util.spec_from_file_location(name, loader=_Loader(name, path, text))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:  # a signal, too: half a module must not be found by the next run
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _write(path: Path, text: str) -> None:
+    """Let `path` hold `text`, for Numba to read; left alone where it does, as Numba looks at its time."""
+    try:
+        if path.read_text() == text:
+            return
+        path.unlink()  # it was damaged
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+    try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
         try:
             os.link(temporary, path)
         except FileExistsError:
             pass  # another process was faster, with the same text
-        finally:
+        except OSError:  # a file system without hard links
+            os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
             os.unlink(temporary)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

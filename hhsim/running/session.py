@@ -59,7 +59,7 @@ def run(
     max_wall_s : stop in time before so many seconds have passed since the start
     watch : called after each chunk of steps with the progress
     note : called with a sentence for each thing that is odd about going on
-    since : the moment (`time.time()`) from which the startup and `max_wall_s` count; default: now
+    since : the moment (`time.perf_counter()`) from which the startup and `max_wall_s` count; default: now
 
     Raises
     ------
@@ -73,7 +73,7 @@ def run(
     Whatever is raised after the first step, the output holds everything up to then, and all but Diverged
     leave a checkpoint of that moment.
     """
-    clock = Clock(time.time() if since is None else since)
+    clock = Clock(time.perf_counter() if since is None else since)
     place = Path(output)
     found = _find(place, note) if resume else None
     settings = {"seed": seed, "duration": duration, "precision": precision}
@@ -147,6 +147,8 @@ def _record(
     ):
         if checkpoint is None:
             store.remove(output)
+        else:
+            store.drop_damaged(output)
         keeper = Keeper(policy, output, simulation, recorder, guards, loaded.resolved, clock.began)
         clock.lap("write")
         stopped: HhsimError | None = None

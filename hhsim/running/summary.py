@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from hhsim.config import Loaded, differing_keys
+from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
+from hhsim.recording.files import damage_errors
+from hhsim.recording.recovery import finish
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ class Clock:
     """Wall time by phase: each lap goes to the phase that has just ended."""
 
     def __init__(self, started: float) -> None:
-        """`started` is a moment of `time.time()`; from now on, a clock that nobody sets is looked at."""
-        self._last = self._started = time.perf_counter() - (time.time() - started)
+        """`started` is a moment of `time.perf_counter()`, a clock that nobody sets."""
+        self._last = self._started = started
         self.laps = dict.fromkeys(("startup", "build", "compile", "simulate", "write"), 0.0)
 
     @property
@@ -89,7 +92,11 @@ def finished(output: Path, loaded: Loaded) -> Summary | None:
     """The summary of a run of this config that came to its end; None if there is none."""
     if not output.exists():
         return None
-    with open_recording(output) as recording:
+    finish(output)
+    with open_recording(output) as recording, damage_errors(output):
         if not recording.complete or differing_keys(recording.config, loaded.resolved):
             return None
-        return Summary(**recording.summary)
+        summary = Summary(**recording.summary)
+        if summary.spikes_sha256 != {name: recording.sha256(name) for name in recording.spikes}:
+            raise FileFailed(str(output), "is damaged: its spikes are not those that were written")
+        return summary

@@ -1,0 +1,106 @@
+"""Compiled code on disk, made safe against damage and against many processes that start at once.
+
+Numba (0.61 to 0.68) believes whatever stands in the files of its cache, and writes the index of a function
+and its code without regard to others. Of two processes that compile one function for different types at the
+same time, both take the same file, and a third one may be served float64 code for float32 arrays. A file that
+was cut off ends the program with an error; machine code with a flipped bit would be run.
+
+Files are pickles, as Numba makes them: the folder must be one that only trusted people can write to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from hhsim.errors import HhsimWarning
+
+DIGEST = hashlib.sha256().digest_size
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """What is kept of one function. Nothing that befalls the folder is worse than compiling once more."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        try:
+            return super().load_overload(signature, context)
+        except OSError:  # not ours to read, or a disk that fails
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        try:
+            super().save_overload(signature, compiled)
+        except OSError as error:
+            text = f"compiled code cannot be kept in {self._cache_path} ({error.strerror}); runs start slowly"
+            warnings.warn(text, HhsimWarning, stacklevel=2)
+
+
+class _Files(IndexDataCacheFile):  # type: ignore[misc]
+    """The index and the code of one function, each with a checksum at its end, which unpickling ignores.
+
+    A file whose checksum does not fit is as if it were not there, and is replaced.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        with self._locked(fcntl.LOCK_EX):
+            super().save(key, data)
+
+    def load(self, key: Any) -> Any:
+        with self._locked(fcntl.LOCK_SH):
+            return super().load(key)
+
+    def _load_index(self) -> Any:
+        return super()._load_index() if _whole(Path(self._index_path)) else {}
+
+    def _load_data(self, name: str) -> Any:
+        path = Path(self._data_path(name))
+        if not _whole(path):
+            raise FileNotFoundError(str(path))
+        return super()._load_data(name)
+
+    @contextmanager
+    def _open_for_write(self, path: str) -> Iterator[io.BytesIO]:
+        content = io.BytesIO()
+        yield content
+        with super()._open_for_write(path) as file:
+            file.write(content.getvalue())
+            file.write(hashlib.sha256(content.getvalue()).digest())
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Index and code of a folder change together."""
+        descriptor = -1
+        try:
+            descriptor = os.open(
+                Path(self._cache_path) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
+            )
+            fcntl.flock(descriptor, how)
+        except OSError:  # a file system without locks, or not ours to write: as Numba alone would do
+            pass
+        try:
+            yield
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _whole(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]

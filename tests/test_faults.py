@@ -1,0 +1,606 @@
+"""Faults, each caused by a test: what disks, other programs, the cache, threads and signals do to a run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import pytest
+from conftest import CONFIGS
+
+import hhsim
+from hhsim import jit
+from hhsim.errors import FileFailed, HhsimWarning
+from hhsim.recording import Recorder
+from hhsim.rendering import program
+from hhsim.running import loop
+from hhsim.simulation import Simulation
+
+PACKAGE = CONFIGS.parent / "hhsim"
+MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | {
+    "PYTHONPATH": os.pathsep.join([str(CONFIGS.parent), *sys.path])
+}
+
+
+def python(code: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        line, cwd=cwd, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def start(code: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(
+        line,
+        cwd=cwd,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def eagerly(monkeypatch) -> None:
+    """Chunks of at most 50 steps, each flushed."""
+    advance = Simulation.advance
+    monkeypatch.setattr(Simulation, "advance", lambda self, most=None: advance(self, min(most or 50, 50)))
+    monkeypatch.setattr(loop, "FLUSH_SECONDS", 0.0)
+
+
+# A disk of a few MB: a tmpfs in a name space of its own, where mounting needs no rights.
+
+DISK = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+from hhsim.cli import main
+from hhsim.checkpoint import container
+disk, config = Path("disk"), sys.argv[1]
+def mount(*options):
+    subprocess.run(["mount", "-t", "tmpfs", *options, "none", "disk"], check=True)
+def run(*options):
+    return main(["run", config, "-q", "-o", "disk/out.h5", "--threads", "1", *options])
+def fill():
+    with open("disk/ballast", "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+def sha():
+    import hhsim
+    return hhsim.open("disk/out.h5").checksums
+def tell(*values):
+    print(json.dumps(values), flush=True)
+"""
+ALL_V = 'record.trace=[{population="exc", variable="v", nodes=[0, 160], every="0.1 ms"}]'
+
+
+def on_a_small_disk(folder: Path, code: str, *arguments: object) -> tuple[list[list], str]:
+    """What `code` tells, and its errors; skips where the system does not allow such a disk."""
+    (folder / "disk").mkdir()
+    prefix = ["unshare", "--user", "--map-root-user", "--mount"]
+    probe = [*prefix, "mount", "-t", "tmpfs", "none", str(folder / "disk")]
+    try:
+        allowed = subprocess.run(probe, capture_output=True, timeout=30).returncode == 0
+    except FileNotFoundError:
+        allowed = False
+    if not allowed:
+        pytest.skip("this system lets nobody mount a tmpfs in a name space of their own")
+    line = [*prefix, sys.executable, "-c", DISK + code, *map(str, arguments)]
+    done = subprocess.run(line, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return [json.loads(text) for text in done.stdout.splitlines() if text.startswith("[")], done.stderr
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(small, small_run, tmp_path) -> None:
+    code = """
+mount("-o", "size=700k")
+tell(run("--set", sys.argv[2], "--checkpoint-every", "0s"), sorted(os.listdir(disk)))
+tell(main(["info", "disk/out.h5", "--json"]))
+mount("-o", "remount,size=64m")
+tell(run("--set", sys.argv[2], "--resume"), sha())
+"""
+    (full, _, after), err = on_a_small_disk(tmp_path, code, small, ALL_V)
+    assert full[0] == 5
+    assert "No space left on device" in err
+    assert set(full[1]) <= {"out.h5", "out.checkpoint", "out.checkpoint.previous"}
+    assert "out.checkpoint" in full[1]
+    assert after == [0, dict(small_run.spikes_sha256)]
+
+
+def test_a_disk_that_is_full_when_a_checkpoint_is_due_keeps_the_one_before(
+    small, small_run, tmp_path
+) -> None:
+    code = """
+mount("-o", "size=8m")
+write, calls = container.write, []
+def full(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
+        fill()
+    write(*arguments)
+container.write = full
+before = lambda: (disk / "out.checkpoint").read_bytes()
+tell(run("--checkpoint-every", "0s"), sorted(os.listdir(disk)))
+os.unlink("disk/ballast")
+container.write = write
+tell(main(["info", "disk/out.h5", "--json"]))
+tell(run("--resume"), sha())
+"""
+    (full, _, after), err = on_a_small_disk(tmp_path, code, small)
+    assert full == [5, ["ballast", "out.checkpoint", "out.checkpoint.previous", "out.h5"]]
+    assert "out.checkpoint: the checkpoint cannot be written (No space left on device)" in err
+    assert after == [0, dict(small_run.spikes_sha256)]
+
+
+def test_a_disk_that_is_full_or_read_only_is_refused_before_any_work(small, tmp_path) -> None:
+    code = """
+from hhsim.simulation import Simulation
+def build(*arguments):
+    raise AssertionError("the network was built")
+Simulation.__init__ = build
+mount("-o", "size=1m")
+fill()
+tell(run(), os.listdir(disk))
+os.unlink("disk/ballast")
+mount("-o", "remount,ro")
+tell(run(), os.listdir(disk))
+"""
+    told, err = on_a_small_disk(tmp_path, code, small)
+    assert [each[0] for each in told] == [5, 5]
+    assert told[1][1] == []
+    assert "no space is left in the folder disk" in err
+    assert "it cannot be written in the folder disk (Read-only file system)" in err
+
+
+def test_a_cache_on_a_full_disk_is_a_warning(tmp_path) -> None:
+    code = """
+mount("-o", "size=200k")
+os.environ["HHSIM_CACHE_DIR"] = str(disk)
+sys.path.insert(0, ".")
+import numpy as np, total
+fill()
+tell(int(total.total(np.arange(10))))
+"""
+    (tmp_path / "total.py").write_text(
+        "from hhsim.jit import compiled\n\n@compiled\ndef total(x):\n    return x.sum()\n"
+    )
+    told, err = on_a_small_disk(tmp_path, code)
+    assert told == [[45]]
+    assert "compiled code cannot be kept" in err
+    assert "No space left on device" in err
+
+
+# Other people's hands on the output
+
+
+def at_step(step: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    advance, acts = Simulation.advance, [act]
+
+    def once(self: Simulation, most: int | None = None):
+        if self.step >= step and acts:
+            acts.pop()()
+        return advance(self, most)
+
+    monkeypatch.setattr(Simulation, "advance", once)
+
+
+NA_M = 'record.trace=[{population="exc", variable="na.m", nodes=[0, 5], every="1 ms"}]'
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("file", ["out.h5", "out.na.m.h5"])
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda path: path.unlink(), "was deleted or replaced"),
+        (lambda path: path.rename("elsewhere.h5"), "was deleted or replaced"),
+        (lambda path: Path("other").rename(path), "was deleted or replaced"),
+        (lambda path: os.truncate(path, 100), "was cut off by someone"),
+    ],
+    ids=["deleted", "renamed", "replaced", "truncated"],
+)
+def test_a_run_whose_output_is_taken_away_ends_at_the_next_flush(
+    command, small, monkeypatch, file, act, words
+) -> None:
+    """An open file lives on without a name: the run would compute for days into nothing."""
+    steps: list[int] = []
+    Path("other").write_text("precious")
+    at_step(300, monkeypatch, lambda: (act(Path(file)), at_step(0, monkeypatch, lambda: steps.append(1))))
+    result = command("run", small, "-q", "--set", NA_M)
+    assert (result.code, result.out) == (5, "")
+    assert result.err == f"hhsim: {file}: {words} while the run was writing it\n"
+    assert "precious" in [path.read_text(errors="replace") for path in Path().iterdir()]
+    assert not [name for name in names(Path()) if name.startswith(".")]
+
+
+def test_an_output_that_is_deleted_at_the_very_end_is_noticed(command, small, monkeypatch) -> None:
+    close = Recorder.close
+
+    def late(self: Recorder, *arguments: object, **settings: object) -> None:
+        self.path.unlink(missing_ok=True)
+        close(self, *arguments, **settings)
+
+    monkeypatch.setattr(Recorder, "close", late)
+    result = command("run", small, "-q")
+    assert (result.code, result.out) == (5, "")
+    assert "was deleted or replaced" in result.err
+    assert names(Path()) == []
+
+
+def test_an_output_whose_folder_is_deleted_is_noticed(small, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "FLUSH_SECONDS", 0.0)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    at_step(10, monkeypatch, lambda: [[path.unlink() for path in folder.iterdir()], folder.rmdir()])
+    with pytest.raises(FileFailed, match="deleted"):
+        hhsim.run(small, output=folder / "out.h5")
+
+
+def test_two_runs_on_one_output_are_one_too_many(small, tmp_path) -> None:
+    """The second is refused whatever it asks for, and the first does not notice."""
+    options = ("run", small, "-q", "--duration", "1000 s", "--threads", "1")
+    with start(MAIN, *options, "--checkpoint-every", "0s", cwd=tmp_path) as first:
+        try:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "out.checkpoint").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            seconds = [start(MAIN, *options, flag, cwd=tmp_path) for flag in ("--force", "--resume")]
+            seconds.append(start(MAIN, "recover", "out.h5", cwd=tmp_path))
+            for second in seconds:
+                _, err = second.communicate(timeout=60)
+                assert (second.returncode, "another run is writing it at this moment" in err) == (5, True), (
+                    err
+                )
+            first.send_signal(signal.SIGTERM)
+            _, err = first.communicate(timeout=60)
+        finally:
+            first.kill()
+    assert first.returncode == 143, err
+    assert set(names(tmp_path)) <= {"out.h5", "out.checkpoint", "out.checkpoint.previous"}
+    with hhsim.open(tmp_path / "out.h5") as recording:
+        assert recording.checksums == {name: recording.sha256(name) for name in recording.spikes}
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("jump", [1e9, -1e9])
+def test_a_clock_that_is_set_changes_neither_timings_nor_the_wall_time_left(
+    command, small, small_run, monkeypatch, jump
+) -> None:
+    now, jumps = time.time, []
+
+    def jumping() -> float:
+        jumps.append(1)
+        return now() + len(jumps) * jump
+
+    monkeypatch.setattr(time, "time", jumping)
+    result = command("run", small, "-q", "--json", "--max-wall", "50s", "--checkpoint-every", "0s")
+    assert result.code == 0, result.err
+    told = json.loads(result.out)
+    assert told["spikes_sha256"] == small_run.spikes_sha256
+    assert all(
+        0 <= seconds < 50 for key, seconds in told["wall_s"].items() if key not in ("startup", "total")
+    )
+    with pytest.raises(hhsim.errors.OutOfTime):
+        hhsim.run(small, output="short.h5", max_wall_s=0.01)
+
+
+# Threads
+
+NO_OPENMP = """
+import sys
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "numba.np.ufunc.omppool":
+            raise ImportError("libgomp.so.1: cannot open shared object file")
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_without_openmp_a_run_warns_and_is_the_same(small, small_run, tmp_path) -> None:
+    done = python(NO_OPENMP + MAIN, "run", small, "-q", "--json", "--threads", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spikes_sha256"] == small_run.spikes_sha256
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hhsim: warning: OpenMP is not used (is libgomp installed?)")
+    assert "layer 'workqueue'" in line or "layer 'tbb'" in line
+    assert "2 ms instead of 2 µs" in line
+
+
+def test_a_threading_layer_that_is_not_there_is_told(small, tmp_path) -> None:
+    options = ("run", small, "-q", "--threads", 2)
+    done = python(NO_OPENMP + MAIN, *options, cwd=tmp_path, NUMBA_THREADING_LAYER="omp")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert done.stderr == "hhsim: NUMBA_THREADING_LAYER=omp, but Numba cannot load this layer\n"
+    assert names(tmp_path) == []
+
+
+FORK = """
+import multiprocessing, os, sys
+import hhsim
+from hhsim.errors import HhsimError
+def run(name):
+    try:
+        return dict(hhsim.run(sys.argv[1], output=name, threads=2).spikes_sha256)
+    except HhsimError as error:
+        return f"{type(error).__name__}: {error}"
+if __name__ == "__main__":
+    wanted = run("parent.h5")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print(pool.apply(run, ["forked.h5"]))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        print(pool.map(run, ["a.h5", "b.h5"]) == [wanted] * 2)
+    print(run("again.h5") == wanted)
+"""
+
+
+def test_a_forked_process_says_that_it_cannot_and_a_spawned_one_can(small, tmp_path) -> None:
+    """GNU OpenMP would end a forked process with a signal, or let it wait for ever."""
+    (tmp_path / "forking.py").write_text(FORK)
+    line = [sys.executable, "forking.py", str(small)]
+    done = subprocess.run(
+        line, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
+    )
+    forked, spawned, again = done.stdout.splitlines()
+    assert forked.startswith("NoThreads: this process was forked from one that had run a network already")
+    assert (spawned, again) == ("True", "True")
+
+
+THREADS = """
+import sys, threading
+import hhsim
+results = {}
+def run(i):
+    results[i] = dict(hhsim.run(sys.argv[1], output=f"{i}.h5", threads=1 + i % 2).spikes_sha256)
+threads = [threading.Thread(target=run, args=[i]) for i in range(3)]
+for each in threads: each.start()
+for each in threads: each.join()
+print(len(results) == 3 and all(each == results[0] for each in results.values()))
+"""
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_runs_in_several_threads_of_a_process_take_turns(small, tmp_path, layer) -> None:
+    """Numba's workqueue layer would end the process."""
+    done = python(THREADS, small, cwd=tmp_path, NUMBA_THREADING_LAYER=layer)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+# The cache
+
+
+@pytest.fixture(scope="module")
+def shared_cache(small, small_run, tmp_path_factory) -> Path:
+    """A cache that was empty when several processes started at once; they compiled into it together."""
+    folder = tmp_path_factory.mktemp("cache")
+    options = ("run", small, "-q", "--json", "--duration", "50 ms", "--threads", "1")
+    runs = [
+        start(MAIN, *options, "-o", f"{i}.h5", cwd=folder, HHSIM_CACHE_DIR=str(folder / "cache"))
+        for i in range(3)
+    ]
+    answers = []
+    for run in runs:
+        out, err = run.communicate(timeout=240)
+        assert (run.returncode, err) == (0, "")
+        answers.append(json.loads(out)["spikes_sha256"])
+    assert answers == [answers[0]] * len(answers)
+    whole = hhsim.run(small, output=folder / "whole.h5", duration="50 ms")
+    assert answers[0] == whole.spikes_sha256
+    (folder / "wanted").write_text(json.dumps(answers[0]))
+    return folder
+
+
+def test_a_cold_cache_may_be_filled_by_many_at_once(shared_cache) -> None:
+    left = [path for path in (shared_cache / "cache").rglob("*") if ".tmp" in path.name]
+    assert left == []
+    assert list((shared_cache / "cache").rglob("*.nbc"))
+
+
+def test_a_damaged_cache_is_compiled_anew(shared_cache, small, tmp_path) -> None:
+    """Cut off, with flipped bits, empty: every file of it."""
+    rng = random.Random(2007)
+    files = [path for path in (shared_cache / "cache").rglob("*") if path.is_file() and path.name != "lock"]
+    kernels = [path for path in files if path.name.startswith("hhsim_kernel") and path.suffix == ".py"]
+    assert kernels
+    for path in files:
+        whole = bytearray(path.read_bytes())
+        at = rng.randrange(len(whole))
+        how = rng.randrange(3)
+        if how == 0:
+            del whole[at:]
+        else:
+            whole[at] ^= 1 << rng.randrange(7)
+        path.write_bytes(b"" if how == 2 else whole)
+    options = ("run", small, "-q", "--json", "--duration", "50 ms", "--threads", "1")
+    for output in ("first.h5", "second.h5"):
+        done = python(MAIN, *options, "-o", output, cwd=tmp_path, HHSIM_CACHE_DIR=str(shared_cache / "cache"))
+        assert (done.returncode, done.stderr) == (0, "")
+        told = json.loads(done.stdout)
+        assert told["spikes_sha256"] == json.loads((shared_cache / "wanted").read_text())
+    assert told["wall_s"]["compile"] < 2  # all is there again
+
+
+def test_what_was_compiled_for_one_type_is_never_taken_for_another(tmp_path) -> None:
+    """Six processes at once, a function compiled for float32 in three and for float64 in the others.
+
+    Numba's own cache lets them write into one file, and serves it for both.
+    """
+    (tmp_path / "kernel.py").write_text(
+        "from hhsim.jit import compiled\n\n@compiled\ndef width(x):\n    return x.itemsize\n"
+    )
+    code = (
+        "import sys, time, numpy as np\nfrom kernel import width\n"
+        "kind = np.float32 if int(sys.argv[1]) % 2 else np.float64\n"
+        "x = np.zeros(3, kind)\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "print(width(x) == x.itemsize)\n"
+    )
+    cache = {
+        "HHSIM_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}",
+    }
+    for begin in (time.time() + 3, 0.0):  # with an empty cache, then from it
+        runs = [start(code, i, begin, cwd=tmp_path, **cache) for i in range(6)]
+        assert [run.communicate(timeout=60)[0] for run in runs] == ["True\n"] * 6
+    (index,) = (tmp_path / "cache").rglob("kernel.width*.nbi")
+    assert len(list(index.parent.glob("kernel.width*.nbc"))) == 2
+
+
+def test_a_cache_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("precious")
+    for folder in (tmp_path / "file", Path("/proc/none")):
+        monkeypatch.setenv("HHSIM_CACHE_DIR", str(folder))
+        with pytest.warns(HhsimWarning, match=r"cannot be written .* set HHSIM_CACHE_DIR"):
+            instead = jit.cache_folder.__wrapped__()
+        (instead / "file").write_text("")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_rendered_kernel_needs_no_hard_links_and_is_mended(tmp_path, monkeypatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    text = "def answer():\n    return 42\n"
+    path = tmp_path / "none"
+    for content in (None, text[:20], "def answer():\n    return 41\n", "\udcff"):
+        if content is not None:
+            path.write_text(content, errors="surrogateescape")
+        module = program.load(text)
+        del sys.modules[module.__name__]
+        assert module.answer() == 42
+        path = Path(module.__file__)
+        assert path.read_text() == text
+        assert names(tmp_path) == [path.name]
+
+
+# Signals
+
+INTERRUPTED = "import os, signal; signal.signal(signal.SIGINT, lambda *_: os._exit(130)); " + MAIN
+
+
+def interrupt(config: Path, folder: Path, after: float, *options: str) -> tuple[int, str]:
+    """A run with checkpoints all the time, and Ctrl-C `after` some seconds."""
+    folder.mkdir(exist_ok=True)
+    line = ("run", config, "-q", "--duration", "1 s", "--threads", "1", "--checkpoint-every", "0s", *options)
+    with start(INTERRUPTED, *line, cwd=folder) as run:
+        time.sleep(after)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    return run.returncode, err
+
+
+def test_an_interrupt_at_any_moment_leaves_things_in_order(small, tmp_path) -> None:
+    """Ctrl-C after 0.1 to 2 s, in runs that begin and in runs that go on; each one goes on in the end."""
+    moments = [0.1 + 0.08 * i for i in range(24)]
+
+    def one(i: int) -> tuple[float, int, str, Path]:
+        folder = tmp_path / str(i)
+        code, err = interrupt(small, folder, moments[i])
+        if i % 2 and code == 130:
+            code, err = interrupt(small, folder, moments[-i], "--resume")
+        return moments[i], code, err, folder
+
+    with ThreadPoolExecutor(2) as pool:
+        for moment, code, err, folder in pool.map(one, range(len(moments))):
+            assert code in (0, 130), (moment, code, err)
+            assert "Traceback" not in err, (moment, err)
+            assert set(names(folder)) <= {"out.h5", "out.checkpoint", "out.checkpoint.previous"}, moment
+            if (folder / "out.h5").exists():
+                with hhsim.open(folder / "out.h5") as recording:
+                    assert recording.complete == (code == 0) or recording.stopped_at_ms == 0
+    stopped = [tmp_path / str(i) for i in range(24) if (tmp_path / str(i) / "out.checkpoint").exists()]
+    assert stopped
+    again = hhsim.run(small, output=stopped[-1] / "out.h5", duration="1 s", resume=True)
+    whole = hhsim.run(small, output=tmp_path / "whole.h5", duration="1 s")
+    assert again.spikes_sha256 == whole.spikes_sha256
+
+
+# What is read from files
+
+
+DESERIALISERS = {
+    "pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "marshal",
+    "shelve",
+    "jsonpickle",
+    "yaml",
+}
+RUNNERS = {"eval", "exec", "execfile", "__import__"}
+# Expressions of our own source text, in a name space without builtins.
+OWN_EXPRESSIONS = {"rendering/linker.py", "bench/operations.py"}
+# Channels of the user's own, which `--channels` says are executed; and kernels that we rendered.
+OWN_MODULES = {"channels/__init__.py", "rendering/program.py"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_nothing_that_is_read_is_ever_executed(path) -> None:
+    name = str(path.relative_to(PACKAGE))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            known = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            assert not {each.split(".")[0] for each in known} & DESERIALISERS
+        if isinstance(node, ast.Call):
+            called = node.func
+            word = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            assert word not in RUNNERS or name in OWN_EXPRESSIONS
+            assert word not in ("exec_module", "run_path", "import_module") or name in OWN_MODULES
+            assert not any(each.arg == "allow_pickle" for each in node.keywords)
+            assert word != "load" or getattr(getattr(called, "value", None), "id", "") not in ("np", "numpy")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "/abs", "", "a b", "x\\u0000"])
+def test_no_name_in_a_config_leads_out_of_the_folder(command, small, name) -> None:
+    text = small.read_text()
+    populations = text.replace("[population.inh", f'[population."{name}"').replace('"inh"', f'"{name}"')
+    receptors = text.replace("receptor.exc]", f'receptor."{name}"]').replace('"g.exc"', f'"g.{name}"')
+    trace = f'[[record.trace]]\npopulation = "exc"\nvariable = "{name}"\nnodes = [0, 1]\n'
+    for changed in (
+        populations,
+        receptors,
+        f"{text}\n{trace}",
+        f"{text}\n{trace.replace(name, f'g.{name}')}",
+    ):
+        Path("config.toml").write_text(changed)
+        result = command("run", "config.toml", "-q")
+        assert result.code == 3, result.err
+    assert names(Path()) == ["config.toml"]
+
+
+def test_an_older_output_that_names_files_elsewhere_removes_none(command, small) -> None:
+    """`--force` removes what belongs to the older recording; the names stand in a file, and may be forged."""
+    Path("folder").mkdir()
+    assert command("run", small, "-q", "-o", "folder/out.h5", "--duration", "1 ms").code == 0
+    with h5py.File("folder/out.h5", "r+") as file:
+        file["hhsim"].attrs["traces"] = ["exc/../../precious", "exc/x/../../../precious"]
+    Path("precious.h5").write_text("precious")
+    assert command("run", small, "-q", "-o", "folder/out.h5", "--duration", "1 ms", "--force").code == 0
+    assert Path("precious.h5").read_text() == "precious"

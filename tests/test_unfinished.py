@@ -1,0 +1,172 @@
+"""What a killed run leaves half done is never taken for whole, and never stays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hhsim.checkpoint import container, store
+from hhsim.checkpoint.snapshot import Snapshot
+from hhsim.checkpoint.store import Checkpoint
+from hhsim.errors import FileFailed
+from hhsim.recording import Recorder, TraceColumns, open_recording, recover
+from hhsim.recording.journal import Journal, interrupted, journal_path, read_journal
+from hhsim.recording.writer import Positions
+
+DT = 0.1
+PATHS = (store.checkpoint_path, store.previous_path)
+
+
+def recorder(path: Path) -> Recorder:
+    traces = [TraceColumns("exc", "v", range(3), DT)]
+    return Recorder(
+        path, populations={"exc": 9}, traces=traces, dt=DT, duration=9.0, resolved_config="", facts={}
+    )
+
+
+def flush(recording: Recorder, number: int) -> None:
+    recording.append_spikes("exc", np.arange(10 * number, 10 * number + 10), np.arange(10) % 9)
+    recording.append_frames(0, np.full((10, 3), number, np.float32))
+    recording.flush(number + 1.0)
+
+
+@pytest.fixture
+def unfinished(tmp_path) -> tuple[Path, list[tuple[int, bytes]]]:
+    """A file before its second flush, whose journal holds that flush; and what the flush is to change."""
+    path, kept = tmp_path / "out.h5", tmp_path / "kept"
+    with recorder(path) as recording:
+        flush(recording, 0)
+        before = path.read_bytes()
+        flush(recording, 1)
+        after, size = journal_path(path).read_bytes(), path.stat().st_size
+        found = read_journal(journal_path(path))
+        kept.write_bytes(path.read_bytes()[len(before) :])
+    path.write_bytes(before + kept.read_bytes())
+    assert path.stat().st_size == size
+    journal_path(path).write_bytes(after)
+    assert found is not None
+    return path, found[2]
+
+
+def test_a_mixture_is_refused_and_recovered(unfinished) -> None:
+    path, changes = unfinished
+    assert len(changes) > 2
+    before, journal = path.read_bytes(), journal_path(path).read_bytes()
+    refused = 0
+    for count in range(len(changes) + 1):
+        path.write_bytes(before)
+        journal_path(path).write_bytes(journal)
+        with path.open("r+b") as file:
+            for address, data in changes[:count]:
+                os.pwrite(file.fileno(), data, address)
+        if interrupted(path):
+            refused += 1
+            with pytest.raises(FileFailed, match="killed in the middle of a flush; `hhsim recover"):
+                open_recording(path)
+        else:
+            with open_recording(path) as recording:
+                flushes = 2 if count == len(changes) else 1
+                assert recording.stopped_at_ms == flushes
+                assert len(recording.spikes["exc"]) == len(recording.trace("exc").data) == 10 * flushes
+        recover(path)
+        with open_recording(path) as recording:
+            assert recording.spikes["exc"].steps.tolist() == list(range(20))
+            assert np.array_equal(recording.trace("exc").data[:, 0], np.repeat([0, 1], 10))
+    assert refused >= len(changes) - 2
+
+
+def test_a_write_that_was_cut_is_refused(unfinished) -> None:
+    """A kill may cut one change at the end of a page."""
+    path, changes = unfinished
+    *others, (address, data) = changes
+    with path.open("r+b") as file:
+        for each, content in others:
+            os.pwrite(file.fileno(), content, each)
+        os.pwrite(file.fileno(), data[: len(data) // 2], address)
+    with pytest.raises(FileFailed, match="killed in the middle of a flush"):
+        open_recording(path)
+
+
+def test_a_recording_that_is_being_written_is_never_refused(tmp_path) -> None:
+    path = tmp_path / "out.h5"
+    with recorder(path) as recording:
+        for number in range(3):
+            flush(recording, number)
+            with path.open("r+b") as file:  # as a reader may see it in the instant of a commit
+                found = read_journal(journal_path(path))
+                assert found is not None
+                address, data = found[2][-1]
+                os.pwrite(file.fileno(), bytes(len(data)), address)
+                assert not interrupted(path)
+                os.pwrite(file.fileno(), data, address)
+            with open_recording(path) as seen:
+                assert seen.stopped_at_ms == number + 1
+
+
+def test_a_reader_that_asks_does_not_keep_a_run_from_its_output(unfinished) -> None:
+    path, _ = unfinished
+    descriptor = os.open(journal_path(path), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    threading.Timer(0.015, os.close, [descriptor]).start()
+    Journal(path, "x" * 32).close()
+
+
+def test_a_copy_without_its_journal_opens(unfinished, tmp_path) -> None:
+    path, _ = unfinished
+    shutil.copy(path, tmp_path / "copy.h5")
+    with open_recording(tmp_path / "copy.h5") as recording:
+        assert recording.stopped_at_ms == 1
+
+
+def test_what_a_killed_creation_left_goes_with_the_next_run(tmp_path) -> None:
+    left = [tmp_path / f".out.h5.{name}.tmp" for name in ("0123abcd", "ffffffff")]
+    others = [tmp_path / name for name in (".out.h5.notes.tmp", ".out.na.m.h5.0123abcd.tmp", "0123abcd.tmp")]
+    for path in (*left, *others):
+        path.touch()
+    with recorder(tmp_path / "out.h5"):
+        assert not any(path.exists() for path in left)
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "out.h5"])
+
+
+def checkpoint(step: int) -> Checkpoint:
+    snapshot = Snapshot(step, 0, {}, {}, 0, {"state": np.zeros(20)})
+    return Checkpoint(snapshot, Positions("a" * 32, 0.1 * step, {}, []), "", {}, {})
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", None])
+def test_a_damaged_checkpoint_does_not_push_out_the_whole_one(tmp_path, content) -> None:
+    output = tmp_path / "out.h5"
+    store.save(output, checkpoint(1))
+    store.drop_damaged(output)
+    store.save(output, checkpoint(2))
+    store.drop_damaged(output)
+    assert [container.read(path(output))[0]["snapshot"]["step"] for path in PATHS] == [2, 1]
+    if content is None:
+        store.checkpoint_path(output).unlink()
+    else:
+        store.checkpoint_path(output).write_bytes(content)
+    store.drop_damaged(output)
+    assert store.load(output)[0].snapshot.step == 1
+    store.save(output, checkpoint(3))
+    assert [container.read(path(output))[0]["snapshot"]["step"] for path in PATHS] == [3, 1]
+
+
+def test_a_checkpoint_whose_writing_was_cut_off_goes_with_the_others(tmp_path) -> None:
+    output = tmp_path / "out.h5"
+    store.save(output, checkpoint(1))
+    whole = store.checkpoint_path(output).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            store.save(output, checkpoint(2))
+    assert store.checkpoint_path(output).read_bytes() == whole
+    assert len(list(tmp_path.iterdir())) == 2
+    store.remove(output)
+    assert not list(tmp_path.iterdir())
