@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import threading
@@ -18,6 +19,7 @@ from hhsim.checkpoint.store import Checkpoint
 from hhsim.errors import FileFailed
 from hhsim.recording import Recorder, TraceColumns, open_recording, recover
 from hhsim.recording.journal import Journal, interrupted, journal_path, read_journal
+from hhsim.recording.storage import Storage
 from hhsim.recording.writer import Positions
 
 DT = 0.1
@@ -170,3 +172,26 @@ def test_a_checkpoint_whose_writing_was_cut_off_goes_with_the_others(tmp_path) -
     assert len(list(tmp_path.iterdir())) == 2
     store.remove(output)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_what_was_written_later_counts_even_where_writes_overlap(tmp_path, existing) -> None:
+    path = tmp_path / "bytes"
+    if existing:
+        path.write_bytes(bytes(100))
+    storage = Storage(path, Journal(path, "a" * 32), existing=existing)
+    wanted = bytearray(100)
+    chooser = random.Random(existing)
+    for turn in range(200):
+        for _ in range(chooser.randint(0, 6)):
+            at = chooser.randrange(100)
+            data = chooser.choice([b"TREE", bytes([turn, 1])]) + bytes(chooser.randrange(20))
+            data = data[: 100 - at]
+            storage.seek(at)
+            storage.write(data)
+            wanted[at : at + len(data)] = data
+        storage.seek(0)
+        assert storage.read(100) == wanted[: len(storage.read(100))]
+        storage.commit()
+        assert path.read_bytes() == wanted[: path.stat().st_size]
+    storage.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from hhsim.errors import FileFailed
@@ -71,8 +72,7 @@ class Storage:
         the rest, such as the lengths of datasets.
         """
         self._resize(self._size)
-        waiting = sorted(self._waiting.items(), key=_turn)
-        changes = [(address, data) for (address, _), data in waiting if self._differs(data, address)]
+        changes = self._changes()
         if changes:
             self._guarded(lambda: os.fdatasync(self._descriptor))
             self._guarded(lambda: self._journal.write(self._size, changes))
@@ -108,7 +108,16 @@ class Storage:
             except OSError as error:
                 self.error = error
 
-    def _differs(self, data: bytes, address: int) -> bool:
+    def _changes(self) -> list[tuple[int, bytes]]:
+        """What a commit has to write, by address, in the order of `commit`."""
+        waiting = [(address, data) for (address, _), data in self._waiting.items()]
+        if any(first + len(data) > second for (first, data), (second, _) in pairwise(sorted(waiting))):
+            return waiting  # they overlap, as none of HDF5 2.0 do: what was written later counts
+        return [
+            (address, data) for address, data in sorted(waiting, key=_turn) if self._differs(address, data)
+        ]
+
+    def _differs(self, address: int, data: bytes) -> bool:
         """Is something else there now? HDF5 writes much anew that has not changed."""
         try:
             return os.pread(self._descriptor, len(data), address) != data
@@ -169,8 +178,8 @@ class Storage:
         """HDF5 asks for this more often than the file may change: see `commit`."""
 
 
-def _turn(item: tuple[tuple[int, int], bytes]) -> int:
-    (address, _), data = item
+def _turn(change: tuple[int, bytes]) -> int:
+    address, data = change
     if address == 0:
         return 0
     return 1 if data.startswith(b"TREE") else 2  # "TREE": a node of a B-tree, by HDF5's file format

@@ -27,7 +27,7 @@ def draw(kept: dict[str, Any], path: Path) -> None:
     parts = [(name, panel) for name, panel in (("speed", _speed), ("accuracy", _accuracy)) if name in kept]
     if not parts:
         return
-    figure = Figure(figsize=(5.0 * len(parts), 4.0), dpi=150, layout="constrained")
+    figure = Figure(figsize=(5.4 * len(parts), 4.0), dpi=150, layout="constrained")
     for axes, (name, panel) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         panel(axes, kept[name]["rows"])
         axes.spines[["top", "right"]].set_visible(False)
@@ -51,7 +51,13 @@ def _speed(axes: Axes, rows: list[dict[str, Any]]) -> None:
         )
     axes.axhline(1.0, color="0.5", linewidth=0.8, zorder=0)
     axes.annotate(
-        "real time", (0.02, 1.0), xycoords=("axes fraction", "data"), va="bottom", color="0.4", size=8
+        "real time",
+        (0.99, 1.0),
+        xycoords=("axes fraction", "data"),
+        va="bottom",
+        ha="right",
+        color="0.4",
+        size=8,
     )
     axes.set(xlabel="cells (80 synapses each)", ylabel="wall seconds per biological second")
     axes.set_title("Speed, COBAHH", loc="left", size=10)
@@ -76,7 +82,7 @@ def _accuracy(axes: Axes, rows: list[dict[str, Any]]) -> None:
         xlabel="wall seconds per biological second, 4000 cells", ylabel="mean error of a spike's time, ms"
     )
     axes.set_title("Accuracy against cost", loc="left", size=10)
-    axes.legend(frameon=False, fontsize=6.5, loc="upper right")
+    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _grouped(
