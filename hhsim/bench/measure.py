@@ -130,7 +130,7 @@ def plan(
             run = replace(model.run, precision=precision, duration=steps * model.run.dt)  # type: ignore[arg-type]
             prepared = replace(network, run=run, record_spikes=tuple(network.populations))
             memory.require(prepared, rows[-1])
-            cases.append(Case(replace(loaded, model=prepared), rows))
+            cases.append(Case(replace(loaded, model=prepared, resolved=write(prepared)), rows))
     return cases
 
 
