@@ -33,18 +33,25 @@ def foreign(path: Path, what: str) -> Iterator[None]:
         raise FileFailed(str(path), f"cannot be read as {what} ({reason})") from error
 
 
-def require_numbers(*sources: Any) -> None:
-    """Raise ValueError unless each dataset or attribute (`h5py.h5a.AttrID`) of numbers holds ordinary ones.
+def require_plain(*sources: Any) -> None:
+    """Raise ValueError unless each dataset or attribute (`h5py.h5a.AttrID`) holds ordinary numbers or texts.
 
-    A type whose description is damaged, a float with its exponent beyond its last bit, ends the process with
-    a segmentation fault when HDF5 (2.0) converts it.
+    Where the description of a type is damaged, a float with its exponent beyond its last bit or a text that
+    has become a list, HDF5 (2.0) ends the process with a segmentation fault when it converts the values.
     """
     for source in sources:
         kind = source.dtype
         found = source.get_type() if isinstance(source, h5py.h5a.AttrID) else source.id.get_type()
-        if kind.kind in "iuf" and not found.equal(h5py.h5t.py_create(kind)):
+        other = kind.kind == "O" and h5py.check_string_dtype(kind) is None
+        if other or (kind.kind in "iufO" and not found.equal(h5py.h5t.py_create(kind, logical=True))):
             name = source.name if isinstance(source.name, str) else source.name.decode(errors="replace")
-            raise ValueError(f"{name} holds numbers of no known type")
+            raise ValueError(f"{name} holds values of no known type")
+
+
+def attribute(source: Any, name: str) -> Any:
+    """An attribute of a group or dataset; raises KeyError where there is none, and ValueError as above."""
+    require_plain(source.attrs.get_id(name))
+    return source.attrs[name]
 
 
 def refuse_endless(path: Path) -> None:

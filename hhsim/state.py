@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, require_numbers
+from hhsim.hdf5 import foreign, require_plain
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
 from hhsim.random import Purpose, draw_values, identify
@@ -145,7 +145,7 @@ def _from_file(given: FromFile, population: Population, name: str) -> Floats:
         if place not in file:
             raise FileFailed(str(given.path), f"has no dataset {place}")
         dataset = file[place]
-        require_numbers(dataset)
+        require_plain(dataset)
         if dataset.shape != (population.size,):
             raise FileFailed(
                 str(given.path),

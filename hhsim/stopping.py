@@ -18,6 +18,10 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
 
+# Signals for which Stopped was raised. It may have been lost: what is raised within a callback of a library,
+# or where an object is destroyed, Python prints and forgets.
+_raised: list[int] = []
+
 
 class Stopped(BaseException):
     """The process was asked to stop. Not an Exception, so that nobody takes it for a failure and goes on."""
@@ -47,7 +51,10 @@ def stoppable() -> Iterator[None]:
     threading.Thread(target=_end_at_second, args=(end, insistent), daemon=True).start()
 
     def stop(number: int, frame: FrameType | None) -> None:
+        _raised.append(number)
         raise Stopped(number)
+
+    _raised.clear()
 
     for number in before:
         signal.signal(number, stop)
@@ -57,13 +64,17 @@ def stoppable() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(previous)
+        _raised.clear()
         os.close(start)
 
 
 @contextmanager
 def noted() -> Iterator[list[int]]:
-    """While it lasts, the first signal is only noted in the list; after it, all is as it was before."""
-    pending: list[int] = []
+    """While it lasts, the first signal is only noted in the list; after it, all is as it was before.
+
+    An earlier one that was lost stands in the list from the beginning.
+    """
+    pending = list(_raised)
     before = _handlers()
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -313,6 +313,22 @@ def test_zeros_where_texts_were_are_no_trap(recorded, tmp_path) -> None:
         open_recording(path)
 
 
+def test_values_of_types_that_nobody_writes_are_not_read(recorded, tmp_path) -> None:
+    """HDF5 2.0 ends the process when it converts them; here they are only declared, as damage would."""
+    bent = h5py.h5t.IEEE_F64LE.copy()
+    bent.set_fields(63, 51, 12, 0, 51)  # one bit more of exponent, one less of mantissa
+    path = tmp_path / "out.h5"
+    for name, kind in (("device", h5py.vlen_dtype(np.int8)), ("dt_ms", bent)):
+        shutil.copy(recorded / "whole/out.h5", path)
+        with h5py.File(path, "r+") as file:
+            del file["hhsim"].attrs[name]
+            if name == "device":
+                kind = h5py.h5t.py_create(kind, logical=True)
+            h5py.h5a.create(file["hhsim"].id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+        with pytest.raises(FileFailed, match="values of no known type"):
+            open_recording(path)
+
+
 @pytest.mark.parametrize(
     "times",
     [

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, require_numbers
+from hhsim.hdf5 import foreign, require_plain
 
 CHUNK = 1 << 20  # edges held at a time
 SOURCE, TARGET, GROUP = "source_node_id", "target_node_id", "edge_group_id"
@@ -54,7 +54,7 @@ def _column(path: Path, group: Any, name: str, size: int | None) -> Any:
     where = f"{group.name}/{name}"
     if not isinstance(dataset, h5py.Dataset):
         raise FileFailed(str(path), f"there is no dataset {where}")
-    require_numbers(dataset)
+    require_plain(dataset)
     kinds = "fiu" if name in UNITS else "iu"
     if dataset.ndim != 1 or dataset.dtype.kind not in kinds:
         raise FileFailed(str(path), f"{where} is not a list of {'numbers' if name in UNITS else 'node ids'}")
@@ -68,7 +68,10 @@ def _column(path: Path, group: Any, name: str, size: int | None) -> Any:
 
 def _text(dataset: Any, attribute: str) -> str | None:
     """An attribute, which some writers store as bytes."""
-    value = dataset.attrs.get(attribute)
+    if attribute not in dataset.attrs:
+        return None
+    require_plain(dataset.attrs.get_id(attribute))
+    value = dataset.attrs[attribute]
     return value.decode() if isinstance(value, bytes) else value
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import require_numbers
+from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
 from hhsim.recording.plausible import check_frames
-from hhsim.recording.streams import SLAB, slabs, steps_of
+from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
 
 
 class Spikes:
@@ -27,7 +27,7 @@ class Spikes:
         self._group = group
         self._dt_ms = dt_ms
         # a kill in the middle of a flush may leave one longer than the other
-        self._count = min(_rows(group["timestamps"]), _rows(group["node_ids"]))
+        self._count = min(rows_of(group["timestamps"]), rows_of(group["node_ids"]))
 
     def __len__(self) -> int:
         return self._count
@@ -100,18 +100,18 @@ class Trace:
         self._path = path
         self._data = group["data"]
         mapping = group["mapping"]
-        require_numbers(mapping["time"])
+        require_plain(mapping["time"])
         start, stop, every = (float(t) for t in mapping["time"][:])
-        self.nodes = np.asarray(mapping["node_ids"][: _rows(mapping["node_ids"])], np.int64)  # local ids
+        self.nodes = np.asarray(mapping["node_ids"][: rows_of(mapping["node_ids"])], np.int64)  # local ids
         check_frames(start, stop, every, self.nodes)
         if self._data.shape[1:] != self.nodes.shape:
             raise ValueError(f"{self._data.name} has other columns than {len(self.nodes)} cells")
         self.every_ms = every
         # rows may be there that `time` does not tell of yet, or not be there after a kill
-        self.frames = min(_rows(self._data), round((stop - start) / every))
+        self.frames = min(rows_of(self._data), round((stop - start) / every))
         self.t_ms = start + np.arange(self.frames, dtype=np.float64) * np.float64(every)  # [frames], ms
-        self.units = str(self._data.attrs["units"])
-        self.variable = str(self._data.attrs["variable"])
+        self.units = str(attribute(self._data, "units"))
+        self.variable = str(attribute(self._data, "variable"))
 
     @cached_property
     def data(self) -> NDArray[np.float32]:
@@ -156,14 +156,6 @@ class Traces(Mapping[tuple[str, str], Trace]):
 
     def __repr__(self) -> str:
         return f"<traces {list(self._loaded)}>"
-
-
-def _rows(dataset: h5py.Dataset) -> int:
-    """The length of a dataset; raises ValueError for a type or a length that comes from damage."""
-    require_numbers(dataset)
-    if dataset.nbytes > dataset.file.id.get_filesize():
-        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file has")
-    return len(dataset)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from hhsim.errors import FileFailed
+from hhsim.hdf5 import attribute as read_attribute
 from hhsim.hdf5 import refuse_endless
 
 MAGIC = 0x0A7A  # root attribute by which SONATA files are known
@@ -169,8 +170,8 @@ def siblings_of(path: Path) -> tuple[Path, ...]:
     try:
         refuse_endless(path)
         with h5py.File(path, "r", locking=False) as file:
-            run = file[OURS].attrs["recording"]
-            names = [str(name).partition("/")[2] for name in file[OURS].attrs["traces"]]
+            run = read_attribute(file[OURS], "recording")
+            names = [str(name).partition("/")[2] for name in read_attribute(file[OURS], "traces")]
         candidates = {sibling_path(path, variable) for variable in names} - {path}
     except _DAMAGE:
         return ()
@@ -181,7 +182,7 @@ def _run_of(path: Path) -> object:
     try:
         refuse_endless(path)
         with h5py.File(path, "r", locking=False) as file:
-            return file[OURS].attrs["recording"]
+            return read_attribute(file[OURS], "recording")
     except _DAMAGE:
         return None
 

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from hhsim.errors import FileFailed, NotInstalled
-from hhsim.hdf5 import refuse_endless, require_numbers
+from hhsim.hdf5 import attribute, refuse_endless, require_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
@@ -100,7 +100,7 @@ class Recording:
             raise FileFailed(str(path), f"is missing: it holds the trace of {variable} for {self.path.name}")
         file = self._open(path)
         with damage_errors(path):
-            if file[layout.OURS].attrs["recording"] != self._run:
+            if attribute(file[layout.OURS], "recording") != self._run:
                 raise FileFailed(str(path), f"belongs to another run than {self.path.name}")
             return Trace(path, file[layout.REPORT][population])
 
@@ -208,7 +208,9 @@ def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
 
 def _values(group: h5py.Group) -> dict[str, Any]:
     """The attributes of a group as Python's own types."""
-    require_numbers(*(group.attrs.get_id(key) for key in group.attrs))
+    if not all(isinstance(key, str) for key in group.attrs):
+        raise ValueError(f"an attribute of {group.name} has a name that is no text")
+    require_plain(*(group.attrs.get_id(key) for key in group.attrs))
     return {
         key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         for key, value in group.attrs.items()

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hhsim.hdf5 import require_numbers
+from hhsim.hdf5 import require_plain
 from hhsim.recording.layout import SPIKE_CHUNK, FrameClock, frame_rows
 
 Ids = NDArray[np.int64]
@@ -98,9 +98,8 @@ class SpikeStream:
 
         Raises ValueError where what is there is not what was there then.
         """
-        require_numbers(self._times, self._nodes)
         for dataset in (self._times, self._nodes):
-            if len(dataset) < position.rows:
+            if rows_of(dataset) < position.rows:
                 raise ValueError(f"{dataset.name} has lost rows: {len(dataset)} of {position.rows} are there")
         for times in slabs(self._times, position.rows):
             self._hash.update(steps_of(times, self._dt).astype("<i8", copy=False).data)
@@ -160,8 +159,8 @@ class FrameStream:
 
     def restore(self, position: Position) -> None:
         """Go on from an earlier position: what came after it goes. Raises ValueError as for spikes."""
-        require_numbers(self._data, self._time)
-        if len(self._data) < position.rows:
+        require_plain(self._time)
+        if rows_of(self._data) < position.rows:
             raise ValueError(
                 f"{self._data.name} has lost rows: {len(self._data)} of {position.rows} are there"
             )
@@ -172,6 +171,14 @@ class FrameStream:
         if self.position() != position:
             raise ValueError(f"{self._data.name} holds other values than were written")
         self._data.resize(position.rows, axis=0)
+
+
+def rows_of(dataset: h5py.Dataset) -> int:
+    """The length of a dataset; raises ValueError for a type or a length that comes from damage."""
+    require_plain(dataset)
+    if dataset.nbytes > dataset.file.id.get_filesize():
+        raise ValueError(f"{dataset.name} claims {dataset.nbytes} bytes, more than the file has")
+    return len(dataset)
 
 
 def slabs(dataset: h5py.Dataset, count: int) -> Iterator[NDArray[np.generic]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import require_numbers
+from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording import layout
 from hhsim.recording.bundle import Bundle
 from hhsim.recording.files import check_output, damage_errors, output_paths
@@ -134,8 +134,8 @@ class Recorder:
             for place, file in self._bundle.files.items():
                 with damage_errors(place):
                     told = file[layout.OURS].attrs
-                    require_numbers(*(told.get_id(name) for name in ("complete", "stopped_at_ms")))
-                    if told["recording"] != self._run:
+                    require_plain(*(told.get_id(name) for name in ("complete", "stopped_at_ms")))
+                    if attribute(file[layout.OURS], "recording") != self._run:
                         raise FileFailed(str(place), "belongs to another run than the checkpoint")
             main = self._bundle.files[self.path]
             with damage_errors(self.path):
