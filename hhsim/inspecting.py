@@ -70,7 +70,7 @@ def checked(recording: Recording, population: str, rows: range | None = None) ->
     last = round(recording.duration_ms / dt)
     before = (0, size)  # no step ends at 0
     row = 0 if rows is None else rows.start
-    for times, nodes in recording.spikes[population].pieces(rows):
+    for times, nodes in recording.spikes[population].pieces(rows, unchecked=True):
         inside = (times > 0) & (times < (last + 1) * dt)  # false for NaN
         ends = np.rint(np.where(inside, times, 0.0) / dt)
         wrong = ~inside | (times != ends * dt) | (nodes < 0) | (nodes >= size)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
-from hhsim.recording.plausible import check_frames
+from hhsim.recording.plausible import check_frames, check_spikes
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
 
 
@@ -70,14 +70,22 @@ class Spikes:
                     high = middle
         return low
 
-    def pieces(self, rows: range | None = None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
-        """Times in ms and local ids of the spikes in `rows` (default: all), in pieces of constant size."""
+    def pieces(
+        self, rows: range | None = None, *, unchecked: bool = False
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        """Times in ms and local ids of the spikes in `rows` (default: all), in pieces of constant size.
+
+        Raises FileFailed for times and ids that no run can have written, unless `unchecked`.
+        """
         rows = range(self._count) if rows is None else rows
         with _reading(self._path, self._group):
             for first in range(rows.start, rows.stop, SLAB):
                 part = slice(first, min(first + SLAB, rows.stop))
                 times = np.asarray(self._group["timestamps"][part], np.float64)
-                yield times, np.asarray(self._group["node_ids"][part], np.int64)
+                nodes = np.asarray(self._group["node_ids"][part], np.int64)
+                if not unchecked:
+                    check_spikes(times, nodes, self._dt_ms)
+                yield times, nodes
 
     def sha256(self) -> str:
         """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""

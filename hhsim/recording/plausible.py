@@ -40,6 +40,16 @@ def check_sizes(sizes: Mapping[str, Any], config: str) -> None:
             raise ValueError(f"population {name} of {size} cells, and of {wanted} in the config")
 
 
+def check_spikes(times_ms: NDArray[np.float64], nodes: NDArray[np.int64], dt_ms: float) -> None:
+    """Raise ValueError unless these may be times and cells of spikes, in the order of time."""
+    if len(times_ms) and not (times_ms[0] > 0 and times_ms[-1] < MOST_STEPS * dt_ms):
+        raise ValueError(f"spikes from {times_ms[0]!r} to {times_ms[-1]!r} ms")
+    if not np.all(times_ms[1:] >= times_ms[:-1]):  # false for NaN
+        raise ValueError("spikes out of the order of time")
+    if len(nodes) and (nodes.min() < 0 or nodes.max() >= MOST_CELLS):
+        raise ValueError("spikes of cells that are not there")
+
+
 def check_frames(start_ms: float, stop_ms: float, every_ms: float, nodes: NDArray[np.int64]) -> None:
     """Raise ValueError unless these are the times and cells of a trace."""
     if not (math.isfinite(start_ms) and start_ms <= stop_ms < math.inf and 0 < every_ms < math.inf):

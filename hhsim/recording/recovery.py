@@ -49,7 +49,9 @@ def finish(path: Path) -> bool:
 
 def _read_all(recording: Recording) -> None:
     for name in recording.spikes:
-        recording.sha256(name)
+        found = recording.sha256(name)
+        if recording.checksums.get(name, found) != found:
+            raise FileFailed(str(recording.path), f"its spikes of {name} are not those that were written")
     for trace in recording.traces.values():
         for first in range(0, trace.frames, 1024):
             trace.read(range(first, min(first + 1024, trace.frames)))
