@@ -15,7 +15,7 @@ from hhsim.cell import structure_of
 from hhsim.errors import Diverged
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect
+from hhsim.network.build import connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, lay_out
 from hhsim.rendering import load, render
@@ -56,7 +56,8 @@ class Simulation:
         self.layout = lay_out(model)
         real = np.dtype(model.run.precision)
         cuts = self.layout.cuts(threads)
-        self.connections: Connections = connect(model, self.layout, cuts, real, threads)
+        tiles = tile(model, self.layout, cuts)
+        self.connections: Connections = connect(model, self.layout, tiles.cuts, real, threads)
         self.cells, self.structures = build_cells(model, self.layout)
         self.work = build_work(threads)
         self.arrivals = build_arrivals(model, self.layout, self.connections)
@@ -65,16 +66,16 @@ class Simulation:
         self.step = 0
         self.spike_counts = dict.fromkeys(model.populations, 0)
         self.shift = 0  # steps since the refractory clocks were last counted from
-        self._build_log(np.array(cuts, np.int64), min(chunk_steps, REBASE))
+        self._build_log(np.array(cuts, np.int64), np.array(tiles.first, np.int64), min(chunk_steps, REBASE))
         self._build_samples(cuts)
 
-    def _build_log(self, cuts: npt.NDArray[np.int64], chunk_steps: int) -> None:
+    def _build_log(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], chunk_steps: int) -> None:
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
         epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
         patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
         self.plan = meeting.Plan(
-            cuts, history, epoch, np.full(self.threads * meeting.LINE, -1, np.int64), patience, False
+            cuts, tiles, history, epoch, np.full(self.threads * meeting.LINE, -1, np.int64), patience, False
         )
         self.chunk_steps = max(chunk_steps // epoch, 1) * epoch
         lanes = int(np.diff(cuts).max()) * LANES
