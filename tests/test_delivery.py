@@ -1,20 +1,19 @@
-"""Delivery: what arrives is what a slow count says, however rows are cut, and the loops over them are tight."""
+"""Delivery: what arrives is what a slow count says, however rows are cut, and the loops are tight."""
 
 from __future__ import annotations
 
-import platform
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import ONE, listed, network
-from test_kernels import innermost_loops
+from networks import NOUGHT, ONE, network
+from test_kernels import has_avx2, innermost_loops
 
 from hhsim.arrivals import Arrivals
-from hhsim.backends.delivery import AHEAD, deliver
+from hhsim.backends import delivery
+from hhsim.backends.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
 from hhsim.backends.meeting import Log, Plan
 from hhsim.model import Constant, FixedOutdegree, Model, Normal, PairwiseBernoulli, Uniform, Value
 from hhsim.network import build
@@ -81,21 +80,26 @@ def delivered(model: Model, cuts: list[int], tiles: Tiles, seed: int) -> list[np
 
 
 def expected(model: Model, seed: int) -> list[np.ndarray]:
-    """The same, synapse by synapse, from plain lists."""
+    """The same, spike by spike and synapse by synapse, from the rows of one part."""
     layout = lay_out(model)
     built = connect(model, layout, layout.cuts(1), np.float64, threads=2)
-    network_of, spikes = listed(built), fired(layout, seed)
+    spikes = fired(layout, seed)
     taken = []
     for number, about in enumerate(built.projections):
-        sums = np.zeros((STEPS + 1 + 100, about[c.SPAN_LANES]))
-        rows: dict[int, list[tuple[int, float, int]]] = {}
-        for source, lane, weight, delay in network_of[number]:
-            rows.setdefault(source, []).append((lane - about[c.SPAN_FIRST_LANE], weight, delay))
-        uniform = not np.isnan(built.uniform_weights[number])
+        place, rows = built.places[0, number], built.rows(0, number).astype(int)
+        sums = np.zeros((STEPS + 1 + int(about[c.DELAY] + about[c.SLOTS]), about[c.SPAN_LANES]))
         for step, lanes in enumerate(spikes):
-            for lane in lanes:
-                for target, weight, delay in rows.get(lane - about[c.SOURCE_FIRST_LANE], []):
-                    sums[step + delay + 1, target] += 1 if uniform else weight
+            for source in lanes - about[c.SOURCE_FIRST_LANE]:
+                if not 0 <= source < about[c.SOURCE_SIZE]:
+                    continue
+                row = slice(rows[source], rows[source + 1])
+                lags, amounts = 0, 1.0
+                if place[c.LAG_BASE] >= 0:
+                    lags = built.lags[place[c.LAG_BASE] :][row].astype(int)
+                if place[c.WEIGHT_BASE] >= 0:
+                    amounts = built.weights[place[c.WEIGHT_BASE] :][row]
+                when = np.broadcast_to(step + 1 + about[c.DELAY] + lags, row.stop - row.start)
+                np.add.at(sums, (when, built.targets[place[c.SYNAPSE_BASE] :][row]), amounts)
         taken.append(sums)
     return [sums[k] for k in range(STEPS + 1) for sums in taken]
 
@@ -108,17 +112,60 @@ rules = st.sampled_from([PairwiseBernoulli(0.2), FixedOutdegree(0), FixedOutdegr
 @settings(max_examples=12, deadline=None)
 @given(rules, weights, delays, st.integers(1, 900), st.integers(0, 3))
 def test_what_arrives_is_what_a_slow_count_says(rule, weight, delay, size, seed):
-    model = network((size, 300), rule, weight, delay, targets=("b",) if seed % 2 else None)
+    check_arrivals(network((size, 300), rule, weight, delay, targets=("b",) if seed % 2 else None), seed)
+
+
+@pytest.mark.parametrize(
+    ("weight", "delay"),
+    [
+        (ONE, NOUGHT),
+        (ONE, Uniform(0.2, 2.0)),
+        (Normal(6.0, 2.0), NOUGHT),
+        (Normal(6.0, 2.0), Uniform(0.2, 2.0)),
+    ],
+)
+def test_rows_that_are_asked_for_arrive_the_same(weight, delay):
+    """In a network beyond the caches, with rows beyond what is asked for."""
+    model = network((900, 300), FixedOutdegree(600), weight, delay)
+    assert NEAR < 1200 * 600 * 2
+    assert MOST_LINES * LINE < 600 * 2
+    check_arrivals(model, 1)
+
+
+def check_arrivals(model: Model, seed: int) -> None:
     layout = lay_out(model)
     wanted = expected(model, seed)
     for parts, per_part in ((1, 1), (1, 3), (2, 2), (3, 1)):
         cuts = layout.cuts(parts)
-        fine = [
-            cuts[p] + (cuts[p + 1] - cuts[p]) * i // per_part for p in range(parts) for i in range(per_part)
-        ]
+        runs = [range(cuts[part], cuts[part + 1]) for part in range(parts)]
+        fine = [run.start + len(run) * i // per_part for run in runs for i in range(per_part)]
         tiles = Tiles([*fine, cuts[-1]], list(range(0, parts * per_part + 1, per_part)))
         for got, want in zip(delivered(model, cuts, tiles, seed), wanted, strict=True):
-            assert got.tolist() == want.tolist()  # to the bit: in the order of sources
+            assert np.array_equal(got, want)  # to the bit: sums are added up in the order of sources
+
+
+@pytest.mark.skipif(not has_avx2(), reason="instructions are looked for on x86-64 alone")
+def test_the_loops_over_a_row_hold_nothing_but_the_arrivals():
+    """Without calls, counts of references or looks at bounds; one target and one count an event."""
+    model = network((100,), FixedOutdegree(10))
+    layout = lay_out(model)
+    built = connect(model, layout, layout.cuts(1), np.float64)
+    shipped = delivery._deliver_rows
+    fresh = type(shipped)(shipped.py_func, targetoptions=shipped.targetoptions)  # not cached
+    fresh(0, 0, 0, log_of(fired(layout, 1), [0, 1]), 0, 0, 1, built, arrivals_for(built))
+    (assembly,) = fresh.inspect_asm().values()
+    loops = [[line.split()[0] for line in body[1:]] for body in innermost_loops(assembly)]
+    counting = [body for body in loops if "incw" in body]
+    adding = [body for body in loops if "vaddsd" in body]
+    assert counting
+    assert adding
+    for body in counting + adding:
+        assert not [each for each in body if each.startswith(("call", "lock"))]
+    plain = max((body for body in counting if "imulq" not in body), key=len)
+    events = plain.count("incw")
+    assert events >= 4
+    assert plain.count("movzwl") == events
+    assert len(plain) - 2 * events <= 3  # the loop's own
 
 
 def cortical(cells: int, degree: int, weight: Value = ONE) -> Model:
