@@ -115,7 +115,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(command, small, sm
     assert "out.h5 cannot be gone on from: the config is another one" in other.err
     assert "run.seed: 2007 then, 77 now" in other.err
     assert Path("out.h5").read_bytes() == before
-    result = command("run", small, "-q", "--resume")
+    result = command("run", small, "--resume")
     assert result.code == 0, result.err
     assert "ms, before its first checkpoint: the run begins anew" in result.err
     same("out.h5", small_run)
