@@ -22,7 +22,7 @@ from hhsim.errors import HhsimWarning, NoThreads
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
     "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
-    "network", "state", "arrivals", "inputs", "backends", "rendering",
+    "network", "state", "arrivals", "inputs", "samples", "backends", "rendering",
 )  # fmt: skip
 
 MOST_THREADS = 256  # an upper bound costs nothing with OpenMP: threads are made when they are asked for

@@ -212,5 +212,5 @@ def test_tiles_change_no_spike(small, monkeypatch):
     monkeypatch.setattr(build, "TILE_LANES", LANES)
     monkeypatch.setattr(build, "LEAST_PIECE", 1)
     cut = run(model, 1)
-    assert cut.simulation.plan.tiles.tolist() == [0, 3]
+    assert cut.simulation.engine.plan.tiles.tolist() == [0, 3]
     assert cut.sha256() == whole.sha256()
