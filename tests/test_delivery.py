@@ -12,7 +12,6 @@ from networks import NOUGHT, ONE, network
 from test_kernels import has_avx2, innermost_loops
 
 from hhsim.arrivals import Arrivals
-from hhsim.backends import delivery
 from hhsim.backends.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
 from hhsim.backends.meeting import Log, Plan
 from hhsim.model import Constant, FixedOutdegree, Model, Normal, PairwiseBernoulli, Uniform, Value
@@ -150,9 +149,10 @@ def test_the_loops_over_a_row_hold_nothing_but_the_arrivals():
     model = network((100,), FixedOutdegree(10))
     layout = lay_out(model)
     built = connect(model, layout, layout.cuts(1), np.float64)
-    shipped = delivery._deliver_rows
+    shipped = deliver
     fresh = type(shipped)(shipped.py_func, targetoptions=shipped.targetoptions)  # not cached
-    fresh(0, 0, 0, log_of(fired(layout, 1), [0, 1]), 0, 0, 1, built, arrivals_for(built))
+    plan = Plan(np.array([0, 1]), np.array([0, 1]), 0, 1, np.zeros(1, np.int64), 0, True)
+    fresh(0, 0, 0, log_of(fired(layout, 1), [0, 1]), built, arrivals_for(built), plan)
     (assembly,) = fresh.inspect_asm().values()
     loops = [[line.split()[0] for line in body[1:]] for body in innermost_loops(assembly)]
     counting = [body for body in loops if "incw" in body]

@@ -84,6 +84,7 @@ def deliver(
     Tile by tile, so that their arrivals stay in the cache; within a tile in the order of projections, then
     sources: a sum of individual weights is always added up in that order.
     """
+    log, connections, arrivals = borrow(log), borrow(connections), borrow(arrivals)
     for tile in range(plan.tiles[part], plan.tiles[part + 1]):
         for projection in range(connections.projections.shape[0]):
             about = connections.projections[projection]
@@ -93,17 +94,16 @@ def deliver(
             first = about[SOURCE_FIRST_LANE]
             beyond = first + about[SOURCE_SIZE]
             for source_part in range(log.nodes.shape[0]):
-                begin, last = log.ends[source_part, emitted], log.ends[source_part, emitted + 1]
-                while begin < last and log.nodes[source_part, begin] < first:
+                begin, end = log.ends[source_part, emitted], log.ends[source_part, emitted + 1]
+                while begin < end and log.nodes[source_part, begin] < first:
                     begin += 1
-                end = begin
-                while end < last and log.nodes[source_part, end] < beyond:
-                    end += 1
+                while begin < end and log.nodes[source_part, end - 1] >= beyond:
+                    end -= 1
                 if begin < end:
                     _deliver_rows(tile, projection, k, log, source_part, begin, end, connections, arrivals)
 
 
-@kernel
+@inline
 def _deliver_rows(
     tile: int,
     projection: int,
@@ -119,7 +119,6 @@ def _deliver_rows(
 
     A row lies anywhere in memory and is short: it is asked for while those before it are delivered.
     """
-    connections, arrivals = borrow(connections), borrow(arrivals)
     place, about = connections.places[tile, projection], connections.projections[projection]
     channel = arrivals.channels[projection]
     nodes, starts = log.nodes[source_part], connections.row_starts

@@ -2,7 +2,8 @@
 
 Part p owns the blocks from cuts[p] to cuts[p + 1] with their lanes, and all synapses onto them. Within a
 part every projection has a row of target lanes for each source, and the rows follow one another, so that
-the delivery of a spike reads one short run of memory.
+the delivery of a spike reads one short run of memory. A thread may own several of these parts: its tiles
+(`hhsim.network.build.tile`).
 """
 
 from __future__ import annotations
