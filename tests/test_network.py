@@ -27,7 +27,7 @@ from hhsim.model import (
     PairwiseBernoulli,
     Uniform,
 )
-from hhsim.network import build
+from hhsim.network import build, stage
 from hhsim.network import connections as c
 from hhsim.network.build import TooManySynapses, connect, expected_synapses, memory_needed
 from hhsim.network.layout import LANES, lay_out
@@ -238,6 +238,15 @@ def test_a_network_without_synapses():
 def test_impossible_rules_are_refused(rule, sizes, message):
     with pytest.raises(ConfigRefused, match=message):
         synapses_of(network(sizes, rule))
+
+
+@pytest.mark.parametrize("rule", [PairwiseBernoulli(0.2), FixedOutdegree(40), AllToAll()])
+def test_rows_wait_for_their_place_in_any_number_of_pieces(rule, monkeypatch):
+    model = network((150, 130), rule, Normal(6.0, 2.0))
+    whole = synapses_of(model, 1)
+    monkeypatch.setattr(stage, "KEPT", 1)
+    for parts in (1, 3):
+        assert synapses_of(model, parts) == whole
 
 
 def test_offsets_and_delays_never_wrap(monkeypatch):

@@ -1,7 +1,7 @@
 """Build the synapses of a network: count them by row, find out where each row begins, then put them there.
 
-Both passes draw the same numbers from the same keys, so that nothing but the synapses themselves is ever
-held. Threads share the sources, or the parts where a rule is told by its targets.
+Nothing but the synapses themselves is ever held: rows wait for their place where they were drawn, or, where a
+rule is told by its targets, are drawn twice from the same keys. Threads share the sources, or the parts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def connect(
             plan = plan_projection(model, layout, cuts, index, places[:, index, c.ROW_BASE].copy())
             stages.append(Stage(model, index, plan, pool, threads))
         for stage in stages:
-            stage.count(row_starts, np.empty(0, kind))
+            stage.count(row_starts, kind)
         counts = _accumulate(places, table, row_starts)
         individual_weights = np.isnan(uniform_weights)
         individual_delays = np.array([not isinstance(p.delay, Constant) for p in model.projections], bool)

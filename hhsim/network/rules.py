@@ -4,8 +4,11 @@ Every law holds for each source and each fixed block of targets by itself, so th
 synapses without drawing everybody's, and every partition of one config is the same network. Numbers of
 targets count through the union of the target populations (see `hhsim.network.plan`).
 
-All rules have one signature. With `fill` false they count: the length of the row of source s is added to
-place s + 1 of its part in `row_starts`. With `fill` true they store the targets.
+Rules that are told by their sources draw each row once and keep it, in `kept`, until all rows are counted:
+the length of the row of source s is added to place s + 1 of its part in `row_starts`. They stop before the
+row that `kept` cannot hold, and return the source that they came to and how many synapses they kept.
+
+Rules that are told by their targets draw twice: with `fill` false they count, with `fill` true they store.
 """
 
 from __future__ import annotations
@@ -63,61 +66,82 @@ def _gaps(plan: Plan, source: int, low: int, high: int, row: Any) -> int:
 
 
 @compiled
-def _store(plan: Plan, source: int, count: int, row: Any, fill: bool, row_starts: Any, targets: Any) -> None:
-    """Count a row for each part, or put it where the counts said it belongs."""
+def _keep(plan: Plan, source: int, count: int, row: Any, row_starts: Any, kept: Any, at: int) -> int:
+    """Count a row for each part, and put its target lanes into kept[at:]; returns where they end."""
     i = 0
-    part = -1
-    at = 0
     for piece in range(plan.pieces.shape[0]):
         while i < count and row[i] < plan.pieces[piece, BEGIN]:
             i += 1
         start = i
         end, shift = plan.pieces[piece, END], plan.pieces[piece, SHIFT]
-        if fill:
-            if plan.pieces[piece, PART] != part:
-                part = plan.pieces[piece, PART]
-                at = plan.synapse_bases[part] + np.int64(row_starts[plan.row_bases[part] + source])
-            while i < count and row[i] < end:
-                targets[at] = row[i] + shift
-                at += 1
-                i += 1
-        else:
-            while i < count and row[i] < end:
-                i += 1
-            row_starts[plan.row_bases[plan.pieces[piece, PART]] + source + 1] += np.uint32(i - start)
+        while i < count and row[i] < end:
+            kept[at] = row[i] + shift
+            at += 1
+            i += 1
+        row_starts[plan.row_bases[plan.pieces[piece, PART]] + source + 1] += np.uint32(i - start)
+    return at
 
 
 @compiled
-def bernoulli(plan: Plan, first: int, last: int, fill: bool, row_starts: Any, targets: Any) -> None:
+def place(plan: Plan, first: int, last: int, row_starts: Any, kept: Any, targets: Any) -> None:
+    """Put the rows that were kept of the sources in [first, last) where the counts say they belong."""
+    at = 0
+    for source in range(first, last):
+        part = -1
+        for piece in range(plan.pieces.shape[0]):
+            if plan.pieces[piece, PART] == part:
+                continue
+            part = plan.pieces[piece, PART]
+            row = plan.row_bases[part] + source
+            base = plan.synapse_bases[part]
+            for i in range(np.int64(row_starts[row]), np.int64(row_starts[row + 1])):
+                targets[base + i] = kept[at]
+                at += 1
+
+
+@compiled
+def bernoulli(plan: Plan, first: int, last: int, row_starts: Any, kept: Any) -> tuple[int, int]:
     """Every pair of a source in [first, last) and a target, with probability p."""
     pieces = plan.pieces
     row = np.empty(plan.union_size + 1, np.int64)
+    at = 0
     for source in range(first, last):
         count = _gaps(plan, source, pieces[0, BEGIN], pieces[-1, END], row)
-        _store(plan, source, count, row, fill, row_starts, targets)
+        if at + count > kept.size:
+            return source, at
+        at = _keep(plan, source, count, row, row_starts, kept, at)
+    return last, at
 
 
 @compiled
-def fixed_outdegree(plan: Plan, first: int, last: int, fill: bool, row_starts: Any, targets: Any) -> None:
+def fixed_outdegree(plan: Plan, first: int, last: int, row_starts: Any, kept: Any) -> tuple[int, int]:
     """k targets for each source in [first, last)."""
     pieces = plan.pieces
     row = np.empty(plan.k + 1, np.int64)
     work = scratch()
+    at = 0
     for source in range(first, last):
         self_number = plan.self_first + source if plan.self_first >= 0 else -1
         count = choose(
             plan, source, plan.union_size, self_number, pieces[0, BEGIN], pieces[-1, END], row, work
         )
-        _store(plan, source, count, row, fill, row_starts, targets)
+        if at + count > kept.size:
+            return source, at
+        at = _keep(plan, source, count, row, row_starts, kept, at)
+    return last, at
 
 
 @compiled
-def one_to_one(plan: Plan, first: int, last: int, fill: bool, row_starts: Any, targets: Any) -> None:
+def one_to_one(plan: Plan, first: int, last: int, row_starts: Any, kept: Any) -> tuple[int, int]:
     """Source i to target i of the union."""
     row = np.empty(1, np.int64)
+    at = 0
     for source in range(first, last):
+        if at == kept.size:
+            return source, at
         row[0] = source
-        _store(plan, source, 1, row, fill, row_starts, targets)
+        at = _keep(plan, source, 1, row, row_starts, kept, at)
+    return last, at
 
 
 @compiled

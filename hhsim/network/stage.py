@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import mmap
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,16 @@ from hhsim.network.sonata import read_edges
 from hhsim.random import Purpose, distribution, stream_key
 
 TASKS_PER_THREAD = 8  # so that threads end together although rows differ
+KEPT = 1 << 22  # synapses for which memory is asked at a time, until they are placed
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+
+
+class Kept(NamedTuple):
+    """Rows that are drawn and counted, but have no place yet."""
+
+    first: int  # of the sources
+    last: int
+    lanes: npt.NDArray[Any]  # of their targets, row after row
 
 
 class Stage:
@@ -36,14 +47,25 @@ class Stage:
         self.source_runs = list(pairwise(bounds))
         changes = np.flatnonzero(np.diff(plan.pieces[:, PART], prepend=-1, append=-1)).tolist()
         self.piece_runs = list(pairwise(changes))  # the pieces of each part
+        self.kept: list[Kept] = []
         self.parts = [int(plan.pieces[begin, PART]) for begin, _ in self.piece_runs]
 
-    def count(self, row_starts: npt.NDArray[np.uint32], no_targets: npt.NDArray[Any]) -> None:
-        """Write the length of each row to where the start of the next row will stand."""
-        if isinstance(self.spec.rule, EdgesFromFile):
+    def count(self, row_starts: npt.NDArray[np.uint32], kind: npt.DTypeLike) -> None:
+        """Write the length of each row to where the start of the next row will stand.
+
+        `kind` is the type of targets.
+        """
+        rule, kind = self.spec.rule, np.dtype(kind)
+        if isinstance(rule, EdgesFromFile):
             self._place_edges(row_starts, None)
+        elif isinstance(rule, FixedIndegree):
+            self._each(
+                lambda run: rules.fixed_indegree(self.plan, *run, False, row_starts, np.empty(0, kind)),
+                self.piece_runs,
+            )
         else:
-            self._draw(False, row_starts, no_targets)
+            kept = self._each(lambda run: list(self._keep(run, row_starts, kind)), self.source_runs)
+            self.kept = [one for of_run in kept for one in of_run]
 
     def fill(self, built: Connections) -> None:
         """Put each synapse in its place, with the weight and the delay that a file gives it."""
@@ -55,8 +77,13 @@ class Stage:
         if isinstance(rule, EdgesFromFile):
             self._place_edges(built.row_starts, built)
             self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
+        elif isinstance(rule, FixedIndegree):
+            self._each(
+                lambda run: rules.fixed_indegree(self.plan, *run, True, built.row_starts, built.targets),
+                self.piece_runs,
+            )
         else:
-            self._draw(True, built.row_starts, built.targets)
+            self._each(lambda _: self._place(built), range(len(self.kept)))
 
     def weigh(self, built: Connections) -> None:
         """Draw individual weights."""
@@ -93,17 +120,32 @@ class Stage:
     def _each(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
         return list(self.threads.map(function, tasks))
 
-    def _draw(self, fill: bool, row_starts: npt.NDArray[np.uint32], targets: npt.NDArray[Any]) -> None:
-        """Let the rule draw; the functions of rules that no config uses are never compiled."""
-        function, tasks = rules.bernoulli, self.source_runs  # all to all is pairwise Bernoulli with p = 1
+    def _keep(
+        self, run: tuple[int, int], row_starts: npt.NDArray[np.uint32], kind: np.dtype[Any]
+    ) -> Iterator[Kept]:
+        """Let the rule draw the rows of some sources; functions that no config uses are never compiled.
+
+        They are kept in memory that goes back to the system as soon as they are placed: while the targets
+        grow, what is kept shrinks, so that both together take little more than the targets in the end.
+        """
+        function = rules.bernoulli  # all to all is pairwise Bernoulli with p = 1
         match self.spec.rule:
             case FixedOutdegree():
                 function = rules.fixed_outdegree
-            case FixedIndegree():
-                function, tasks = rules.fixed_indegree, self.piece_runs
             case OneToOne():
                 function = rules.one_to_one
-        self._each(lambda run: function(self.plan, *run, fill, row_starts, targets), tasks)
+        first, last = run
+        room = max(KEPT, self.plan.union_size, self.plan.k)
+        while first < last:
+            lanes = np.frombuffer(mmap.mmap(-1, room * kind.itemsize, PRIVATE), kind)
+            reached, count = function(self.plan, first, last, row_starts, lanes)
+            yield Kept(first, reached, lanes[:count])
+            first = reached
+
+    def _place(self, built: Connections) -> None:
+        """Place the rows of one run that was kept, and forget them."""
+        kept = self.kept.pop()
+        rules.place(self.plan, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
 
     def _place_edges(self, row_starts: npt.NDArray[np.uint32], built: Connections | None) -> None:
         """Count the edges of a file, or store them."""
