@@ -113,17 +113,24 @@ def on_a_small_disk(folder: Path, code: str, *arguments: object) -> tuple[list[l
 
 def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(small, small_run, tmp_path) -> None:
     code = """
-mount("-o", "size=700k")
+from hhsim.simulation import Simulation
+advance = Simulation.advance
+def filling(self, most=None):
+    if self.step >= 300:
+        fill()
+    return advance(self, min(most or 50, 50))
+mount("-o", "size=8m")
+Simulation.advance = filling
 tell(run("--set", sys.argv[1], "--checkpoint-every", "0s"), sorted(os.listdir(disk)))
 tell(main(["info", "disk/out.h5", "--json"]))
+Simulation.advance = advance
 mount("-o", "remount,size=64m")
 tell(run("--set", sys.argv[1], "--resume"), sha())
 """
     (full, _, after), err = on_a_small_disk(tmp_path, code, ALL_V, small)
     assert full[0] == 5
     assert "No space left on device" in err
-    assert set(full[1]) <= {"out.h5", "out.checkpoint", "out.checkpoint.previous"}
-    assert "out.checkpoint" in full[1]
+    assert full[1] == ["ballast", "out.checkpoint", "out.checkpoint.previous", "out.h5"]
     assert after == [0, dict(small_run.spikes_sha256)]
 
 
@@ -158,16 +165,17 @@ from hhsim.simulation import Simulation
 def build(*arguments):
     raise AssertionError("the network was built")
 Simulation.__init__ = build
-mount("-o", "size=1m")
+mount("-o", "size=600k")
+tell(run("--set", sys.argv[1]), os.listdir(disk))
 fill()
 tell(run(), os.listdir(disk))
 os.unlink("disk/ballast")
 mount("-o", "remount,ro")
 tell(run(), os.listdir(disk))
 """
-    told, err = on_a_small_disk(tmp_path, code, small)
-    assert [each[0] for each in told] == [5, 5]
-    assert told[1][1] == []
+    told, err = on_a_small_disk(tmp_path, code, ALL_V, small)
+    assert told == [[6, []], [5, ["ballast"]], [5, []]]
+    assert "a recording of 0.1 s would take 0.00 GB of disk" in err
     assert "no space is left in the folder disk" in err
     assert "it cannot be written in the folder disk (Read-only file system)" in err
 

@@ -18,6 +18,7 @@ from hhsim.config import Loaded, load, parse
 from hhsim.errors import Diverged, FileFailed, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.guarding import Watch
 from hhsim.recording import Recorder, check_output
+from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.loop import simulate
 from hhsim.running.output import open_recorder
 from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher, finished
@@ -63,7 +64,7 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -95,6 +96,7 @@ def run(
         raise FileFailed(str(place), f"cannot be continued: it has no {store.checkpoint_path(place).name}")
     if found is None:
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or jit.available_processors()
     memory.require(model, threads)
