@@ -18,6 +18,7 @@ from hhsim.config import Loaded, load, parse
 from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.guarding import Watch
 from hhsim.recording import Recorder, check_output
+from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
 from hhsim.running.output import open_recorder
@@ -65,7 +66,7 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -104,6 +105,7 @@ def run(
             if note is not None:
                 note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or jit.available_processors()
     memory.require(model, threads)
