@@ -66,6 +66,7 @@ class Recording:
         found = _values(ours)
         self.complete = bool(found.pop("complete"))  # did the run come to its end?
         self.stopped_at_ms = float(found.pop("stopped_at_ms"))  # everything up to then is there
+        self.saved = bool(found.pop("saved"))  # was there a checkpoint of the run?
         self.dt_ms = float(found.pop("dt_ms"))
         self.duration_ms = float(found.pop("duration_ms"))  # as it was meant to be
         check_times(self.dt_ms, self.duration_ms, self.stopped_at_ms)

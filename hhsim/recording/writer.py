@@ -188,6 +188,7 @@ class Recorder:
             ours.attrs.create("complete", 0, dtype="u1")
             ours.attrs["stopped_at_ms"] = 0.0
             if place == self.path:
+                ours.attrs.create("saved", 0, dtype="u1")
                 for key, value in self._facts.items():
                     layout.put_attribute(ours, key, value)
         main = self._bundle.files[self.path]
@@ -243,6 +244,11 @@ class Recorder:
                 {name: spikes.position() for name, spikes in self._spikes.items()},
                 [frames.position() for frames in self._frames],
             )
+
+    def note_checkpoint(self) -> None:
+        """Let the file say, from the next flush on, that there is a checkpoint of its run."""
+        with self._bundle.writing():
+            self._ours.attrs.modify("saved", np.uint8(1))
 
     def spike_counts(self) -> dict[str, int]:
         """Spikes appended so far, for each population."""
