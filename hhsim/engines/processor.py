@@ -30,21 +30,25 @@ Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids;
 class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
-    `chunk_steps` is the most steps between two calls of `keep_history`.
+    `chunk_steps` is the most steps between two calls of `keep_history`; `parts` other than `threads` are for
+    an engine that computes elsewhere.
     """
 
     device = "cpu"
 
-    def __init__(self, model: Model, layout: Layout, threads: int, chunk_steps: int) -> None:
+    def __init__(
+        self, model: Model, layout: Layout, threads: int, chunk_steps: int, parts: int | None = None
+    ) -> None:
         jit.set_threads(threads)
         self.model = model
         self.layout = layout
         self.threads = threads
         real = np.dtype(model.run.precision)
-        cuts = layout.cuts(threads)
+        parts = parts or threads
+        cuts = layout.cuts(parts)
         self.connections: Connections = connect(model, layout, cuts, real, threads)
         self.cells, self.structures = build_cells(model, layout)
-        self.work = build_work(threads)
+        self.work = build_work(parts)
         self.arrivals = build_arrivals(model, layout, self.connections)
         self.trains = build_trains(model, layout)
         self.currents = build_currents(model, layout)
@@ -56,18 +60,19 @@ class Processor:
         self._share_out(np.array(cuts, np.int64), history)
 
     def _share_out(self, cuts: npt.NDArray[np.int64], history: int) -> None:
-        arrived = np.full(self.threads * meeting.LINE, -1, np.int64)
-        patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
+        parts = len(cuts) - 1
+        arrived = np.full(parts * meeting.LINE, -1, np.int64)
+        patience = meeting.PATIENCE if parts <= jit.available_processors() else 0
         self.plan = meeting.Plan(cuts, history, self.epoch, arrived, patience, False)
         lanes = int(np.diff(cuts).max()) * LANES
         # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
         # is never taken.
         capacity = LOG_SPIKES + lanes * (history + self.epoch)
         self.log = meeting.Log(
-            np.zeros((self.threads, capacity), np.int32),
-            np.zeros((self.threads, history + self.chunk_steps + 1), np.int64),
-            np.zeros((self.threads, len(self.model.populations)), np.int64),
-            np.full((self.threads, 2), -1, np.int64),
+            np.zeros((parts, capacity), np.int32),
+            np.zeros((parts, history + self.chunk_steps + 1), np.int64),
+            np.zeros((parts, len(self.model.populations)), np.int64),
+            np.full((parts, 2), -1, np.int64),
         )
 
     def compile(self, timed: bool = False) -> None:
@@ -196,7 +201,8 @@ class Processor:
             ("counts", self.arrivals.counts),
             ("sums", self.arrivals.sums),
         ):
-            if arrays[name].shape != own.shape or arrays[name].dtype != own.dtype:
+            same = arrays[name].dtype == own.dtype or name == "sums"  # a device has them in float64
+            if arrays[name].shape != own.shape or not same:
                 raise ValueError(f"{name} has another shape or type")
             own[...] = arrays[name]
         lanes, ends = arrays["history"], arrays["history_ends"]
