@@ -55,6 +55,11 @@ class Simulation:
         self.spike_counts = dict.fromkeys(model.populations, 0)
 
     @property
+    def device(self) -> str:
+        """Where it computes: "cpu", or the number and the name of a CUDA device."""
+        return self.engine.device
+
+    @property
     def connections(self) -> Connections:
         return self.engine.connections
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from hhsim.engines.processor import Processor
 from hhsim.errors import NoSuchDevice
+
+if TYPE_CHECKING:
+    from hhsim.engines.processor import Processor
 
 
 def require(device: str) -> None:
@@ -22,11 +25,13 @@ def engine_for(device: str) -> Callable[..., Processor]:
     """What builds the engine for "cpu", "cuda" or "cuda:1". Raises as `require` does."""
     require(device)
     index = _index(device)
-    if index is None:
-        return Processor
-    from hhsim.engines.cuda import Cuda
+    if index is not None:
+        from hhsim.engines.cuda import Cuda
 
-    return partial(Cuda, index=index)
+        return partial(Cuda, index=index)
+    from hhsim.engines.processor import Processor
+
+    return Processor
 
 
 def _index(device: str) -> int | None:

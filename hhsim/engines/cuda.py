@@ -34,7 +34,7 @@ class Cuda(Processor):
         devices.select(index)
         super().__init__(model, layout, threads, chunk_steps, parts=1)
         self.index = index
-        self.device = f"cuda:{index}"
+        self.device = f"cuda:{index} ({devices.name_of(index)})"
         sums = np.zeros(self.arrivals.sums.shape)  # float64 holds every sum of units
         self.arrivals = self.arrivals._replace(sums=sums)
         self._units = t.units_of(self.connections, self.trains)

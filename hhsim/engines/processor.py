@@ -34,7 +34,7 @@ class Processor:
     an engine that computes elsewhere.
     """
 
-    device = "cpu"
+    device: str = "cpu"
 
     def __init__(
         self, model: Model, layout: Layout, threads: int, chunk_steps: int, parts: int | None = None

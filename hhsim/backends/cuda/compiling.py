@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import cuda
-from numba.cuda.core import config
+import hhsim.jit  # noqa: F401  (it settles what Numba reads as it is imported)
+
+from numba import cuda  # isort: skip
+from numba.cuda.core import config  # isort: skip
 
 # Set by NUMBA_ENABLE_CUDASIM=1: kernels then run in plain Python, each of their threads as a thread of its own.
 SIMULATED = bool(config.ENABLE_CUDASIM)

@@ -11,7 +11,7 @@ def require(index: int) -> None:
     """Raise NotInstalled without numba-cuda, and NoSuchDevice where no device has this number."""
     if find_spec("numba_cuda") is None:
         raise NotInstalled("numba-cuda", "cuda")
-    from numba import cuda
+    from hhsim.backends.cuda.compiling import cuda
 
     try:
         found = len(cuda.gpus)
@@ -20,19 +20,21 @@ def require(index: int) -> None:
         raise NoSuchDevice(f"there is no CUDA device here, or no driver for it: {reason}") from None
     if index >= found:
         there = f"device{'s' if found > 1 else ''} {', '.join(f'cuda:{i}' for i in range(found))}"
-        raise NoSuchDevice(f"there is no device cuda:{index}; there is {there}" if found else "no CUDA device")
+        raise NoSuchDevice(
+            f"there is no device cuda:{index}; there is {there}" if found else "no CUDA device"
+        )
 
 
 def select(index: int) -> None:
     """Compute on this device from now on, in this thread."""
-    from numba import cuda
+    from hhsim.backends.cuda.compiling import cuda
 
     cuda.select_device(index)
 
 
 def name_of(index: int) -> str:
     """What the maker calls a device."""
-    from numba import cuda
+    from hhsim.backends.cuda.compiling import cuda
 
     name = getattr(cuda.get_current_device(), "name", "simulator")
     return name.decode() if isinstance(name, bytes) else str(name)

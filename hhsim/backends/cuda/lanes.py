@@ -70,9 +70,7 @@ def sample(lane: Any, at: Any, owner: Any, k: Any, first: Any, state: Any, table
 
 
 @inline
-def apply_currents(
-    lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: Any, tables: Any
-) -> None:
+def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: Any, tables: Any) -> None:
     """Where a current of this population goes on or off at step k, add up what flows from now on."""
     begins, ends = tables[owner + FIRST_CURRENT], tables[owner + END_CURRENT]
     changed = False
@@ -94,7 +92,9 @@ def apply_currents(
 @inline
 def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> Any:
     """What arrives in an entry's channel at step k, a count or a sum of units; empties its slot."""
-    channel = tables[CHANNELS] + tables[tables[ENTRIES] + entry * ENTRY_COLUMNS + ENTRY_CHANNEL] * CHANNEL_COLUMNS
+    channel = (
+        tables[CHANNELS] + tables[tables[ENTRIES] + entry * ENTRY_COLUMNS + ENTRY_CHANNEL] * CHANNEL_COLUMNS
+    )
     slot = k % tables[channel + RING] * tables[channel + WIDTH]
     at = index(tables[channel + BASE] + slot + lane - tables[channel + FIRST])
     amount = np.int64(0)
@@ -111,7 +111,15 @@ def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> 
 
 @inline
 def collect(
-    lane: Any, at: Any, owner: Any, population: Any, now: Any, state: Any, tables: Any, spikes: Any, ledger: Any
+    lane: Any,
+    at: Any,
+    owner: Any,
+    population: Any,
+    now: Any,
+    state: Any,
+    tables: Any,
+    spikes: Any,
+    ledger: Any,
 ) -> None:
     """Write down the spike of a lane that `step` marked and set its refractory clock."""
     clock = index(at + tables[owner + CLOCK_ROW] * LANES)

@@ -82,7 +82,10 @@ def scatter(
             if source < 0 or source >= sources:
                 continue
             row_start = tables[about + ROW_BASE] + source
-            begins, finish = np.int64(row_starts[index(row_start)]), np.int64(row_starts[index(row_start + 1)])
+            begins, finish = (
+                np.int64(row_starts[index(row_start)]),
+                np.int64(row_starts[index(row_start + 1)]),
+            )
             for own in range(begins + cuda.threadIdx.x, finish, cuda.blockDim.x):
                 later = slot
                 if lag_base >= 0:

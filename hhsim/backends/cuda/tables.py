@@ -85,7 +85,9 @@ def units_of(connections: Connections, trains: Trains) -> npt.NDArray[np.float64
     for number, projection in enumerate(connections.projections):
         if np.isnan(connections.uniform_weights[number]):
             units[number] = _unit(weights_of(connections, number), int(projection[c.IN_DEGREE_MAX]), half)
-    for number, (table, gap) in enumerate(zip(trains.table, trains.gaps, strict=True), len(connections.projections)):
+    for number, (table, gap) in enumerate(
+        zip(trains.table, trains.gaps, strict=True), len(connections.projections)
+    ):
         if table[WEIGHTED]:
             weights = trains.weights[table[OFFSET] : table[OFFSET] + table[CELLS]]
             units[number] = _unit(weights, 1000 + 20 / gap, half)  # no cell gets so many spikes in a step
