@@ -27,11 +27,6 @@ seed = 20
 """
     + COBA_CELL
     + """
-[cell.plain]
-capacitance = "100 pF"
-spike = { rule = "crossing", threshold = "-50 mV", refractory = "3 ms" }
-channel.leak = { model = "leak", g_max = "10 nS", e_rev = "-70 mV" }
-receptor.exc = { model = "exponential", tau = "3 ms", e_rev = "0 mV" }
 [population.exc]
 cell = "hh"
 size = 20
@@ -40,10 +35,6 @@ initial = { v = { normal = ["-60 mV", "5 mV"] }, g.exc = { normal = ["40 nS", "1
 cell = "hh"
 size = 7
 initial = { v = { normal = ["-65 mV", "5 mV"] }, na.h = "steady" }
-[population.plain]
-cell = "plain"
-size = 5
-initial = { v = "-60 mV" }
 
 [[projection]] # counts, one delay
 source = "exc"
@@ -66,9 +57,9 @@ receptor = "exc"
 rule = { fixed_outdegree = 9, replacement = true }
 weight = { uniform = ["0 nS", "9 nS"] }
 delay = "1.1 ms"
-[[projection]] # counts, many delays; no target of its own
-source = "plain"
-target = "plain"
+[[projection]] # counts, many delays
+source = "exc"
+target = "inh"
 receptor = "exc"
 rule = { fixed_outdegree = 3 }
 weight = "4 nS"
@@ -84,7 +75,7 @@ nodes = [3, 17]
 stop = "26 ms"
 [[input]]
 model = "poisson"
-target = ["inh", "plain"]
+target = ["inh", "exc"]
 rate = "4000 Hz"
 weight = { uniform = ["0 nS", "2 nS"] }
 receptor = "exc"
@@ -101,11 +92,6 @@ model = "step_current"
 target = "exc"
 amplitude = "-80 pA"
 start = "12 ms"
-[[input]]
-model = "step_current"
-target = "plain"
-amplitude = "300 pA"
-
 [[record.trace]]
 population = "exc"
 variable = "v"
@@ -116,7 +102,7 @@ population = "inh"
 variable = "g.inh"
 every = "1 ms"
 [[record.trace]]
-population = "plain"
+population = "inh"
 variable = "v"
 every = "0.1 ms"
 """
@@ -157,6 +143,36 @@ def test_everything_as_on_the_processor_spike_for_spike(delay):
     counts = {name: len(spikes) for name, spikes in on_cuda(delay).spikes.items()}
     assert min(counts.values()) >= 5, counts
     assert sum(on_cuda(delay).suppressed.values()) > 0
+
+
+TRAINS = (
+    """
+[run]
+duration = "103 ms"
+seed = 8
+"""
+    + COBA_CELL
+    + """
+[population.cells]
+cell = "hh"
+size = 2
+[[input]]
+model = "poisson"
+target = "cells"
+rate = "800 Hz"
+weight = "6 nS"
+receptor = "exc"
+"""
+)
+
+
+@on_device
+def test_poisson_trains_are_the_same_beyond_a_window_of_draws():
+    model = parse(TRAINS).model
+    ours, theirs = run(model, chunk_steps=400, device="cuda"), run(model)
+    same(ours, theirs, 1e-7)
+    np.testing.assert_allclose(ours.state("cells", "g.exc"), theirs.state("cells", "g.exc"), rtol=1e-9)
+    assert theirs.state("cells", "g.exc").min() > 0
 
 
 @on_device
