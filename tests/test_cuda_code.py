@@ -60,8 +60,8 @@ def test_kernels_become_machine_code_without_local_memory(number, architecture):
 
 
 def test_float32_kernels_compute_in_float32():
-    """A literal that promotes would make the update many times slower; what a spike or the beginning of a chunk
-    costs may be in float64."""
+    """A literal that promotes would make the update many times slower; only what a spike or the beginning of
+    a chunk costs may be in float64."""
     number = next(i for i, each in enumerate(kernels()) if "coba, exponential_euler, float32" in each.name)
     ptx, _ = code(number, 80)
     lines = [line.split() for line in ptx.splitlines()]

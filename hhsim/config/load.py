@@ -48,8 +48,9 @@ def load(
 
     `overrides` are texts such as `projection.0.weight="7 nS"`, as `--set` takes them; `run` replaces keys of
     [run], such as {"duration": "500 ms", "seed": 7}, after them. `default_seed` is for a config that has
-    none; otherwise one is drawn. `default_precision` is for one that names none. Relative paths in the file start at its folder. Raises ConfigRefused with
-    everything that is wrong, or FileFailed if it cannot be read.
+    none; otherwise one is drawn; `default_precision` is for one that names none. Relative paths in the file
+    start at its folder. Raises ConfigRefused with everything that is wrong, or FileFailed if it cannot be
+    read.
     """
     try:
         with Path(path).open("rb") as file:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.arrivals import BASE, RING, SUMS, WIDTH
-from hhsim.backends.cuda import devices
+from hhsim.backends.cuda import devices, memory
 from hhsim.backends.cuda import tables as t
 from hhsim.engines.processor import Processor
 from hhsim.errors import NotEnoughMemory
@@ -43,8 +43,6 @@ class Cuda(Processor):
 
     def _send(self, model: Model) -> None:
         """Bring everything to the device."""
-        from numba import cuda
-
         tables = t.build_tables(
             self.layout,
             self.cells,
@@ -75,19 +73,18 @@ class Cuda(Processor):
         }
         needed = sum(array.nbytes for array in own.values())
         needed += sum(size * np.dtype(kind).itemsize for size, kind in room.values())
-        free = cuda.current_context().get_memory_info().free
+        free = memory.free_bytes()
         if needed > free:
             raise NotEnoughMemory(needed, int(free), f"the network on {self.device}")
-        self._on_device: dict[str, Any] = {name: cuda.to_device(_some(array)) for name, array in own.items()}
-        for name, (size, kind) in room.items():
-            self._on_device[name] = cuda.to_device(np.zeros(max(size, 1), kind))
+        self._on_device: dict[str, Any] = {name: memory.send(array) for name, array in own.items()}
+        self._on_device |= {name: memory.take(size, kind) for name, (size, kind) in room.items()}
         weights = self.trains.weights.astype(np.int64)
-        for row, table in enumerate(self.trains.table):
+        for table in self.trains.table:
             if table[WEIGHTED]:
                 each = slice(table[OFFSET], table[OFFSET] + table[CELLS])
                 weights[each] = t.whole(self.trains.weights[each], self._units[table[0]])
         trains = self.trains._replace(weights=weights)
-        self._trains = type(trains)(*(cuda.to_device(_some(array)) for array in trains))
+        self._trains = type(trains)(*map(memory.send, trains))
 
     def _capacity(self) -> int:
         """Room for spikes: what a chunk may bring, and what the steps that are kept could at most."""
@@ -95,7 +92,7 @@ class Cuda(Processor):
         kept = 0
         for place, refractory in zip(self.layout.places.values(), self.cells.refractory, strict=True):
             kept += place.size * -(-self.plan.history // max(int(refractory), 1))
-        return min(LOG_SPIKES + kept + 2 * lanes, self.log.nodes.shape[1])
+        return min(LOG_SPIKES + kept + 2 * lanes, int(self.log.nodes.shape[1]))
 
     def _whole_weights(self) -> npt.NDArray[Any]:
         """The individual weights as whole numbers of the units of their channels."""
@@ -122,10 +119,10 @@ class Cuda(Processor):
             cells = int(self.trains.table[:, CELLS].max())
             arguments = (on["tables"], self._trains, on["counts"], on["sums"], on["ledger"])
             launches.append(Launch(bring_trains, *shape_of_lanes(cells, LANES), arguments))
-        names = ("state", "numbers", "tables", "counts", "sums", "spikes", "ledger", "frames")
         update = load(render_for_device(self.structures)).update
-        arguments = tuple(on[name] for name in names)
-        launches.append(Launch(update, *shape_of_lanes(self.layout.lanes, LANES), arguments))
+        taken = ("state", "numbers", "tables", "counts", "sums", "spikes", "ledger", "frames")
+        shape = shape_of_lanes(self.layout.lanes, LANES)
+        launches.append(Launch(update, *shape, tuple(on[name] for name in taken)))
         self._write_ledger(0, 0, failure=0)  # so that no kernel does anything
         self._steps = Steps(launches, self.index)
         self.spikes(0, 0)
@@ -137,11 +134,10 @@ class Cuda(Processor):
         """
         self._write_ledger(first, shift)
         self._steps.run(end - first)
-        self._on_device["ledger"].copy_to_host(self._ledger)
+        memory.fetch(self._on_device["ledger"], self._ledger)
         reached = int(self._ledger[t.SCATTER_STEP])
         self._fetch_log(first, reached - first)
-        if self.samples.frames.size:
-            self._on_device["frames"].copy_to_host(self.samples.frames)
+        memory.fetch(self._on_device["frames"], self.samples.frames)
         self._state_is_old = True
         return reached
 
@@ -152,7 +148,7 @@ class Cuda(Processor):
         self._ledger[: t.SUPPRESSED] = first, -1, first, shift, failure
         self._ledger[t.SUPPRESSED : ends] = self.log.suppressed[0]
         self._ledger[ends : ends + rows] = self.log.ends[0, :rows]
-        self._on_device["ledger"].copy_to_device(self._ledger)
+        memory.replace(self._on_device["ledger"], self._ledger)
 
     def _fetch_log(self, first: int, steps: int) -> None:
         """Bring the spikes of a chunk to the host; within a step the device has them in any order."""
@@ -162,7 +158,8 @@ class Cuda(Processor):
         self.log.ends[0, : rows + 1] = self._ledger[ends : ends + rows + 1]
         count = int(self.log.ends[0, rows])
         if count:
-            lanes = self._on_device["spikes"][:count].copy_to_host()
+            lanes = np.empty(count, np.int32)
+            memory.fetch(self._on_device["spikes"], lanes)
             row = np.repeat(np.arange(rows), np.diff(self.log.ends[0, : rows + 1]))
             self.log.nodes[0, :count] = lanes[np.lexsort((lanes, row))]
         failure = int(self._ledger[t.FAILURE])
@@ -175,9 +172,8 @@ class Cuda(Processor):
         self._send_history()
 
     def _send_history(self) -> None:
-        count = int(self.log.ends[0, self.plan.history])
-        if count:
-            self._on_device["spikes"][:count].copy_to_device(self.log.nodes[0, :count].copy())
+        count = self.log.ends[0, self.plan.history]
+        memory.replace(self._on_device["spikes"], self.log.nodes[0, :count])
 
     def values_of(self, population: str, name: str) -> npt.NDArray[np.floating]:
         """One state of all cells of a population, as it is now."""
@@ -186,26 +182,23 @@ class Cuda(Processor):
 
     def _fetch_state(self) -> None:
         if self._state_is_old:
-            self._on_device["state"].copy_to_host(self.cells.state)
+            memory.fetch(self._on_device["state"], self.cells.state)
             self._state_is_old = False
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic]]:
         """As on the processor, but with sums of weights in float64, which holds them exactly."""
         self._fetch_state()
-        size = self.arrivals.counts.size
-        self.arrivals.counts[...] = self._on_device["counts"].copy_to_host()[:size]
-        size = self.arrivals.sums.size
-        self.arrivals.sums[...] = self._on_device["sums"].copy_to_host()[:size] * self._unit_of_sums()
+        memory.fetch(self._on_device["counts"], self.arrivals.counts)
+        memory.fetch(self._on_device["sums"], self.arrivals.sums)
+        self.arrivals.sums[...] *= self._unit_of_sums()
         return super().snapshot()
 
     def restore(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         """Go on from a snapshot of any engine with the same network; raises ValueError if it has another."""
         super().restore(arrays)
-        self._on_device["state"].copy_to_device(self.cells.state)
-        whole = np.rint(self.arrivals.sums / self._unit_of_sums()).astype(np.int64)
-        for name, array in (("counts", self.arrivals.counts.astype(np.uint32)), ("sums", whole)):
-            if array.size:
-                self._on_device[name].copy_to_device(array)
+        memory.replace(self._on_device["state"], self.cells.state)
+        memory.replace(self._on_device["counts"], self.arrivals.counts.astype(np.uint32))
+        memory.replace(self._on_device["sums"], t.whole(self.arrivals.sums, self._unit_of_sums()))
         self._send_history()
         self._state_is_old = False
 
@@ -216,8 +209,3 @@ class Cuda(Processor):
             if channel[SUMS]:
                 units[channel[BASE] : channel[BASE] + channel[WIDTH] * channel[RING]] = unit
         return units
-
-
-def _some(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array, or one with a zero in it: a device has no memory of no bytes."""
-    return array if array.size else np.zeros([max(each, 1) for each in array.shape], array.dtype)

@@ -1,4 +1,4 @@
-"""The rendered module for a CUDA device: the same formulas, one thread for a cell instead of loops over lanes."""
+"""The rendered module for a CUDA device: the same formulas, with a thread for each cell."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ Rendered by hhsim from its channels and methods, for a CUDA device; edit those i
 """
 
 import numpy as np
-from numba import cuda
 
-from hhsim.backends.cuda.compiling import inline, kernel
+from hhsim.backends.cuda.compiling import cuda, inline, kernel
 from hhsim.backends.cuda.intrinsics import scale
 from hhsim.backends.cuda.lanes import apply_currents, begin, collect, index, sample, take
 from hhsim.backends.cuda.tables import (

@@ -7,10 +7,11 @@ from typing import Any
 
 import hhsim.jit  # noqa: F401  (it settles what Numba reads as it is imported)
 
-from numba import cuda  # isort: skip
+from numba import cuda as cuda  # isort: skip  (others take it from here, so that this comes first)
 from numba.cuda.core import config  # isort: skip
 
-# Set by NUMBA_ENABLE_CUDASIM=1: kernels then run in plain Python, each of their threads as a thread of its own.
+# Set by NUMBA_ENABLE_CUDASIM=1: kernels then run in plain Python, each of their threads in a thread of the
+# system.
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 # A small network fills no large device; Numba would warn of each launch.
@@ -18,7 +19,7 @@ config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """A kernel. No `fastmath`: its "reassoc" folds away the rounding trick of exp, its "nnan" the guard
+    """A kernel. No fast math: its "reassoc" folds away the rounding trick of exp, its "nnan" the guard
     against potentials that are no numbers. Multiplications and additions are still contracted."""
     return cuda.jit(function)
 

@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
-from hhsim.backends.cuda.compiling import SIMULATED, inline
+from hhsim.backends.cuda.compiling import SIMULATED, cuda, inline
 
 if SIMULATED:
     from hhsim.random import MASK

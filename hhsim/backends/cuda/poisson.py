@@ -6,12 +6,11 @@ import types
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from hhsim import inputs, random
 from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH
 from hhsim.backends.cuda import intrinsics
-from hhsim.backends.cuda.compiling import call, inline, kernel
+from hhsim.backends.cuda.compiling import call, cuda, inline, kernel
 from hhsim.backends.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
 from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
 from hhsim.inputs import FIRST as TRAIN_FIRST
@@ -43,7 +42,7 @@ def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) 
         on = table[ON]
         if not on <= k < table[OFF]:
             continue
-        entering = k % WINDOW == 0 or k == first_step or k == on
+        entering = k % WINDOW == 0 or k in (first_step, on)
         channel = tables[CHANNELS] + table[CHANNEL] * CHANNEL_COLUMNS
         slot = k % tables[channel + RING] * tables[channel + WIDTH]
         base = tables[channel + BASE] + slot + table[TRAIN_FIRST] - tables[channel + FIRST]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from hhsim.arrivals import WIDTH
-from hhsim.backends.cuda.compiling import kernel
+from hhsim.backends.cuda.compiling import cuda, kernel
 from hhsim.backends.cuda.intrinsics import atomic_add
 from hhsim.backends.cuda.tables import (
     CAPACITY,

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import CHANNEL_COLUMNS as CHANNEL_COLUMNS  # (the kernels take all columns from here)
 from hhsim.arrivals import BASE, FIRST, SUMS, Arrivals
+from hhsim.arrivals import CHANNEL_COLUMNS as CHANNEL_COLUMNS  # (the kernels take all columns from here)
 from hhsim.inputs import CELLS, OFFSET, WEIGHTED, Currents, Trains
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections
@@ -76,9 +76,9 @@ class Tables(NamedTuple):
 def units_of(connections: Connections, trains: Trains) -> npt.NDArray[np.float64]:
     """What one means in the sums of each channel, in nS: powers of two; 1 where a channel counts.
 
-    A weight is a whole number of units, of 31 bits (float32) or as many as leave every sum below 2⁵² (float64:
-    with 200 nS at most and 1000 synapses a unit is 4e-11 nS). Sums of whole numbers do not depend on the
-    order in which they are added up.
+    A weight is a whole number of units, of 30 bits in float32, and in float64 of as many as leave every sum
+    below 2⁵²: with 200 nS at most and 1000 synapses, a unit is 6e-11 nS. Sums of whole numbers do not depend
+    on the order in which they are added up.
     """
     units = np.ones(len(connections.projections) + len(trains.table))
     half = connections.weights.dtype == np.float32
@@ -113,7 +113,7 @@ def _power(value: float) -> float:
     return float(2.0 ** np.frexp(value)[1])
 
 
-def whole(weights: npt.NDArray[Any], unit: float) -> npt.NDArray[np.int64]:
+def whole(weights: npt.NDArray[Any], unit: float | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Weights in nS as whole numbers of units."""
     return np.rint(weights.astype(np.float64) / unit).astype(np.int64)
 
@@ -166,7 +166,7 @@ def build_tables(
     header[[LANES_IN_ALL, HISTORY, CAPACITY]] = layout.lanes, history, capacity
     header[[STAGGERED, ENDS]] = cells.staggered, SUPPRESSED + owners
     header[PROJECTION_COUNT] = len(connections.projections)
-    for which, piece in pieces.items():
+    for which in pieces:
         header[which] = HEADER + sum(each.size for other, each in pieces.items() if other < which)
     return Tables(
         np.concatenate([header, *(piece.ravel() for piece in pieces.values())]).astype(np.int64),
