@@ -156,6 +156,7 @@ seed = 8
 [population.cells]
 cell = "hh"
 size = 2
+initial = { v = "-65 mV" }
 [[input]]
 model = "poisson"
 target = "cells"
