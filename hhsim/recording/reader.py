@@ -81,11 +81,15 @@ class Recording:
         }
         self.timings: dict[str, float] = _values(ours["timings"]) if "timings" in ours else {}  # s
         self.checksums: dict[str, str] = _values(ours["checksums"]) if "checksums" in ours else {}
+        told = _values(ours["trace_checksums"]) if "trace_checksums" in ours else {}
+        self.trace_checksums: dict[tuple[str, str], str] = {
+            (name.partition("/")[0], name.partition("/")[2]): str(told[name]) for name in told
+        }
         summary = ours["summary"].asstr()[()] if "summary" in ours else ""
         self.summary: dict[str, Any] = dict(json.loads(summary or "{}"))
         nested = {group: _values(ours[group]) for group in ours if isinstance(ours[group], h5py.Group)}
         self.versions: dict[str, str] = nested.get("versions", {})
-        for group in nested.keys() - {"populations", "timings", "checksums"}:
+        for group in nested.keys() - {"populations", "timings", "checksums", "trace_checksums"}:
             found |= {f"{group}.{key}": value for key, value in nested[group].items()}
         found.pop("main")
         self.facts: dict[str, Any] = found  # as they were given to the Recorder
