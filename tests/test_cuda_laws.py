@@ -343,3 +343,24 @@ def test_a_device_that_is_not_there_is_refused(command, tmp_path):
 def test_a_simulator_or_a_device():
     """So that nobody takes one for the other."""
     assert ("simulator" in on_cuda("0.3 ms").simulation.device) == simulated()
+
+
+@on_device
+def test_bench_measures_a_device(command, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(TRAINS)
+    told = command(
+        *("bench", config, "--device", "cuda", "--duration", "3 ms", "--repeats", 1, "--threads", 2),
+        *("--json", "bench.json", "-q"),
+    )
+    assert told.code == 0, told.err
+    kept = json.loads((tmp_path / "bench.json").read_text())
+    assert kept["device"].startswith("cuda:0 (")
+    assert kept["peaks"] == []
+    (series,) = kept["series"]
+    assert series["precision"] == "float32"
+    (row,) = series["rows"]
+    assert row["phases"] == {}
+    assert row["median"] > 0
+    assert "of peak" not in told.out
+    assert kept["device"] in told.out

@@ -34,6 +34,11 @@ def engine_for(device: str) -> Callable[..., Processor]:
     return Processor
 
 
+def on_processor(device: str) -> bool:
+    """Whether threads do the computing."""
+    return _index(device) is None
+
+
 def _index(device: str) -> int | None:
     """The number of a CUDA device; None for the processor."""
     kind, colon, number = device.partition(":")

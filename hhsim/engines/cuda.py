@@ -141,6 +141,10 @@ class Cuda(Processor):
         self._state_is_old = True
         return reached
 
+    def phase_ticks(self) -> dict[str, float]:
+        """None: kernels have no clock that the host could read."""
+        return {}
+
     def _write_ledger(self, first: int, shift: int, failure: int = t.NO_FAILURE) -> None:
         """Tell the device where the next chunk begins."""
         rows = self.plan.history + 1

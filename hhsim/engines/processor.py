@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu, meeting
+from hhsim.backends import cpu, meeting, stopwatch
 from hhsim.cell import structure_of
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
@@ -126,6 +126,11 @@ class Processor:
                 self.plan,
             )
         )
+
+    def phase_ticks(self) -> dict[str, float]:
+        """The mean of the ticks of all parts in each phase, where steps are timed; empty if none can tell."""
+        means = self.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0)
+        return dict(zip(stopwatch.PHASES, means.tolist(), strict=True))
 
     def spikes(self, first: int, steps: int) -> dict[str, Spikes]:
         """The spikes of `steps` steps from `first` on, where the chunk began, of each population."""
