@@ -17,12 +17,11 @@ def require(index: int) -> None:
         found = len(cuda.gpus)
     except cuda.CudaSupportError as error:
         reason = " ".join(str(error).split()).removeprefix("Error at driver init: ").rstrip(": ")
-        raise NoSuchDevice(f"there is no CUDA device here, or no driver for it: {reason}") from None
+        text = "there is no CUDA device here, or no driver for it; --device cpu computes without"
+        raise NoSuchDevice(f"{text} ({reason})") from None
     if index >= found:
-        there = f"device{'s' if found > 1 else ''} {', '.join(f'cuda:{i}' for i in range(found))}"
-        raise NoSuchDevice(
-            f"there is no device cuda:{index}; there is {there}" if found else "no CUDA device"
-        )
+        there = ", ".join(f"cuda:{number}" for number in range(found)) or "none"
+        raise NoSuchDevice(f"there is no device cuda:{index}; of CUDA devices there is {there}")
 
 
 def select(index: int) -> None:
