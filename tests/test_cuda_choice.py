@@ -72,7 +72,12 @@ def test_kernel_prints_what_a_device_would_compile(command):
     told = command("kernel", CONFIGS / "coba.toml", "--device", "cuda", "--precision", "float32")
     assert told.code == 0
     compile(told.out, "kernel", "exec")
-    for expected in ("def update(", "def na_tm1991(", "def step_0(state, at, p, now, gate_dt)", "np.float32"):
+    for expected in (
+        "def update(",
+        "def na_tm1991(",
+        "def step_0(state, at, numbers, p, now, gate_dt)",
+        "np.float32",
+    ):
         assert expected in told.out
     on_processor = command("kernel", CONFIGS / "coba.toml", "--precision", "float32").out
     formula = on_processor[on_processor.index("def na_tm1991(") :].split("\n\n")[0]

@@ -20,7 +20,7 @@ import numpy as np
 
 from hhsim.backends.cuda.compiling import cuda, inline, kernel
 from hhsim.backends.cuda.intrinsics import scale
-from hhsim.backends.cuda.lanes import apply_currents, begin, collect, index, sample, take
+from hhsim.backends.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
 from hhsim.backends.cuda.tables import (
     {names},
 )
@@ -37,8 +37,8 @@ def render_for_device(structures: Sequence[Structure]) -> str:
     precision = structures[0].precision
     linker = Linker(precision)
     steps = [_render_lane(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
-    text = source(driver.update)
-    names = [name for name in driver.update.__code__.co_names if name in vars(tables) and name != "LANES"]
+    used = {*driver.advance_lane.__code__.co_names, *driver.update.__code__.co_names}
+    names = [name for name in used if name in vars(tables) and name != "LANES"]
     title = title_of(structures)
     return "\n\n".join(
         [
@@ -46,25 +46,27 @@ def render_for_device(structures: Sequence[Structure]) -> str:
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@kernel\n{text}",
+            f"@inline\n{source(driver.advance_lane)}",
+            f"@kernel\n{source(driver.update)}",
         ]
     )
 
 
 def _render_lane(structure: Structure, name: str, linker: Linker) -> str:
-    """The function `name(state, at, p, now, gate_dt)`, which advances one cell by one step.
+    """The function `name(state, at, numbers, p, now, gate_dt)`, which advances one cell by one step.
 
     It reads all rows of the cell, which lie LANES numbers apart from `state[at]` on, and writes its states
     back. It tells whether the cell needs a closer look: a spike, a crossing within the refractory time, or a
-    potential that is not finite. `p` holds `structure.parameters`; `now` is the step within the chunk.
+    potential that is not finite. From numbers[p] on stand `structure.parameters`; `now` is the step in the
+    chunk.
     """
     step = _Lane(structure, linker)
     body = step.body()
     rows = structure.rows
     lines = [
         "@inline",
-        f"def {name}(state, at, p, now, gate_dt):",
-        *(f"    {identifier(parameter)} = p[{i}]" for i, parameter in enumerate(structure.parameters)),
+        f"def {name}(state, at, numbers, p, now, gate_dt):",
+        *(f"    {identifier(each)} = numbers[p + index({i})]" for i, each in enumerate(structure.parameters)),
         *(f"    {step.state(row)} = state[{_place(number)}]" for row, number in rows.items()),
         *body,
         *(f"    state[{_place(rows[state])}] = {step.state(state)}" for state in structure.states),
@@ -78,7 +80,7 @@ def _place(row: int) -> str:
 
 
 def _choice(kinds: int) -> str:
-    arguments = "state, at, p, now, gate_dt"
+    arguments = "state, at, numbers, p, now, gate_dt"
     lines = ["@inline", f"def step(kind, {arguments}):"]
     for kind in range(kinds - 1):
         lines += [f"    if kind == {kind}:", f"        return step_{kind}({arguments})"]

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from hhsim import inputs, random
-from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH
+from hhsim.arrivals import BASE, FIRST, SUMS
 from hhsim.backends.cuda import intrinsics
 from hhsim.backends.cuda.compiling import call, cuda, inline, kernel
+from hhsim.backends.cuda.lanes import fact, index
 from hhsim.backends.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
 from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
 from hhsim.inputs import FIRST as TRAIN_FIRST
-
-index = np.uint64
 
 
 def _same(function: Any, **instead: Any) -> Any:
@@ -34,7 +33,7 @@ enter_window = call(_same(inputs.enter_window, draw_next=draw_next))
 @kernel
 def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) -> None:
     """Let the spikes of the Poisson inputs arrive that fall into this step."""
-    k, first_step = ledger[UPDATE_STEP], ledger[FIRST_STEP]
+    k, first_step = fact(ledger, UPDATE_STEP), fact(ledger, FIRST_STEP)
     if k < 0:
         return
     for train in range(trains.table.shape[0]):
@@ -43,16 +42,17 @@ def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) 
         if not on <= k < table[OFF]:
             continue
         entering = k % WINDOW == 0 or k in (first_step, on)
-        channel = tables[CHANNELS] + table[CHANNEL] * CHANNEL_COLUMNS
-        slot = k % tables[channel + RING] * tables[channel + WIDTH]
-        base = tables[channel + BASE] + slot + table[TRAIN_FIRST] - tables[channel + FIRST]
-        for node in range(cuda.grid(1), table[CELLS], cuda.gridsize(1)):
+        channel = fact(tables, CHANNELS) + table[CHANNEL] * CHANNEL_COLUMNS
+        base = fact(tables, channel + BASE) + table[TRAIN_FIRST] - fact(tables, channel + FIRST)
+        node = np.int64(cuda.grid(1))
+        while node < table[CELLS]:
             cell = table[OFFSET] + node
             if entering:
                 enter_window(trains, train, cell, k)
             while trains.next[cell] == k:
-                if tables[channel + SUMS] != 0:
+                if fact(tables, channel + SUMS) != 0:
                     sums[index(base + node)] += trains.weights[cell]
                 else:
                     counts[index(base + node)] += np.uint32(1)
                 draw_next(trains, train, cell, k // WINDOW)
+            node += cuda.gridsize(1)
