@@ -13,7 +13,6 @@ import numpy as np
 
 from hhsim.errors import GuardStopped
 from hhsim.model import Guards
-from hhsim.network.layout import LANES
 from hhsim.simulation import Chunk, Simulation
 
 MOST_NAMED = 5  # cells that a message names
@@ -52,7 +51,7 @@ class Watch:
 
     def _next_look(self, guards: Guards) -> int:
         every = round(guards.every / self._simulation.model.run.dt)
-        epoch = self._simulation.plan.epoch  # a chunk ends only where the threads meet
+        epoch = self._simulation.epoch  # a chunk ends only where the threads meet
         step = (self._window_step // every + 1) * every
         return -(-step // epoch) * epoch
 
@@ -101,8 +100,7 @@ class Watch:
     def _potentials(self, low: float, high: float, t_ms: float) -> None:
         simulation = self._simulation
         for name, place in simulation.layout.places.items():
-            blocks = simulation.cells.starts[place.blocks.start : place.blocks.stop].astype(np.int64)
-            v = simulation.cells.state[(blocks[:, None] + np.arange(LANES)).ravel()[: place.size]]
+            v = simulation.values_of(name, "v")
             outside = np.flatnonzero(~((v >= low) & (v <= high)))
             if outside.size:
                 first = outside[:MOST_NAMED].tolist()

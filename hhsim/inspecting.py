@@ -19,12 +19,12 @@ Ids = NDArray[np.int64]
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Everything that the recording at `path` tells of itself, as plain data; its spikes are checked.
+    """Everything that the recording at `path` tells of itself, as plain data; spikes and traces are checked.
 
     `state` is "complete", "stopped" (closed before its end), "being written" or "cut off". Of each
     population, `agrees` says whether the checksum of its spikes is the one that was stored at the end of the
-    run (None if none was), and `fault` what no run of hhsim would have written. A trace whose file is missing
-    or damaged has a `fault` as well. Raises FileFailed if the main file cannot be read.
+    run (None if none was), and `fault` what no run of hhsim would have written. So it is with traces, whose
+    file may also be missing. Raises FileFailed if the main file cannot be read.
     """
     place = Path(path)
     with open_recording(place) as recording:
@@ -121,8 +121,10 @@ def _population(recording: Recording, name: str) -> dict[str, Any]:
 def _trace(recording: Recording, population: str, variable: str) -> dict[str, Any]:
     file = str(output_paths(recording.path, [variable])[variable])
     about: dict[str, Any] = {"population": population, "variable": variable, "file": file, "fault": None}
+    stored = recording.trace_checksums.get((population, variable))
     try:
         trace: Trace = recording.trace(population, variable)
+        checksum = trace.sha256()
     except FileFailed as error:
         return about | {"fault": error.reason}
     return about | {
@@ -132,6 +134,7 @@ def _trace(recording: Recording, population: str, variable: str) -> dict[str, An
         "last_cell": int(trace.nodes[-1]),
         "frames": trace.frames,
         "every_ms": trace.every_ms,
+        "agrees": None if stored is None else checksum == stored,
     }
 
 

@@ -1,7 +1,7 @@
 """What is left of a recording whose run is killed: SIGKILL at random moments while it flushes all the time.
 
-    python scripts/kill_study.py --kills 1000                  # some minutes
-    python scripts/kill_study.py --kills 1000 --checkpoints    # each is gone on with, to the same bits
+    python scripts/kill_study.py --kills 1000                  # some minutes; each begins anew with --resume
+    python scripts/kill_study.py --kills 1000 --checkpoints    # each goes on from its checkpoint
     python scripts/kill_study.py --folder /dev/shm             # no disk to wait for: more kills in commits
 
 Each run is a `hhsim run` of 200 cells with four traces in three files. After its death the files
@@ -198,7 +198,7 @@ def kill(study: Study, number: int) -> dict[str, Any]:
             pass
     run.send(signal.SIGKILL)
     code = run.wait()
-    told: dict[str, Any] = {"number": number, "wrong": [], "resumed": False}
+    told: dict[str, Any] = {"number": number, "wrong": []}
     output = folder / "out.h5"
     if code >= 0:
         told["fate"] = "ended before" if code == 0 else "failed"
@@ -216,7 +216,7 @@ def kill(study: Study, number: int) -> dict[str, Any]:
 
 
 def autopsy(study: Study, folder: Path, beacon: Beacon, chooser: random.Random) -> dict[str, Any]:
-    """Look at what a killed run left, before and after `hhsim recover`; and go on from its checkpoint."""
+    """Look at what a killed run left, before and after `hhsim recover`; and go on with it, or anew."""
     output = folder / "out.h5"
     told: dict[str, Any] = {"moment": beacon.moment, "wrong": []}
     told["readers"] = look(output, study.truth, beacon.flushed_ms)
@@ -225,24 +225,21 @@ def autopsy(study: Study, folder: Path, beacon: Beacon, chooser: random.Random) 
     if ours != "right" and "hhsim recover" not in ours:  # what is refused needs a word of what to do
         told["wrong"].append(f"hhsim before recovery: {ours}")
     told["fate"] = "at once" if at_once else "recovered"
-    saved = (folder / "out.checkpoint").exists()
-    if not saved or chooser.random() < 0.5:
+    if chooser.random() < 0.5:
         recovery = Run(["recover", "out.h5"], folder)
         if recovery.wait():
             told["wrong"].append(f"not recovered: {recovery.words()}")
         else:
             told["wrong"] += after_recovery(output, study.truth, beacon.flushed_ms)
-    if saved:
-        resume = Run(
-            ["run", study.config, "-q", "--resume", "--threads", chooser.choice([1, 2, 3])],
-            folder,
-            partial(restless, f"{study.seed}", 10 * LONGEST_CHUNK),
-        )
-        told["resumed"] = True
-        if resume.wait():
-            told["wrong"].append(f"not gone on with: {resume.words()}")
-        else:
-            told["wrong"] += differences(output, study.folder / "whole" / "out.h5")
+    resume = Run(
+        ["run", study.config, "-q", "--resume", "--threads", chooser.choice([1, 2, 3])],
+        folder,
+        partial(restless, f"{study.seed}", 10 * LONGEST_CHUNK),
+    )
+    if resume.wait():
+        told["wrong"].append(f"not gone on with: {resume.words()}")
+    else:
+        told["wrong"] += differences(output, study.folder / "whole" / "out.h5")
     if told["wrong"]:
         told["fate"] = "lost"
     return told
@@ -283,8 +280,8 @@ def show(results: list[dict[str, Any]]) -> None:
         print(f"{row:40} {sum(counts):7} {counts[0]:10} {counts[1]:11} {counts[2]:6}")
     others = collections.Counter(each["fate"] for each in results if "moment" not in each)
     print(f"\nkilled before there was a file: {others['no file yet']}; ended before the kill: ", end="")
-    print(f"{others['ended before']}; gone on with to the same bits: ", end="")
-    print(sum(each["resumed"] and not each["wrong"] for each in results))
+    print(f"{others['ended before']}; ended with --resume in the same bits: ", end="")
+    print(sum("moment" in each and not each["wrong"] for each in results))
     for what, count in sorted(readers.items()):
         print(f"before recovery, {what}: {count}")
 
@@ -298,7 +295,7 @@ def main() -> int:
     parser.add_argument(
         "--aimed", type=float, default=0.5, help="share of kills that wait for a commit (0.5)"
     )
-    parser.add_argument("--checkpoints", action="store_true", help="save all the time; go on after each kill")
+    parser.add_argument("--checkpoints", action="store_true", help="save all the time")
     parser.add_argument("--folder", type=Path, help="where to write; default: the folder for temporary files")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (2)")
     options = parser.parse_args()

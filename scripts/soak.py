@@ -110,7 +110,7 @@ class _Pieces:
         """Begin or go on, and be stopped on the way, or not; the exit code."""
         saved = checkpoint_path(self.output).exists() or previous_path(self.output).exists()
         anew = self.output.exists() and not saved  # killed before the first checkpoint
-        arguments: list[object] = ["run", self.config, "--force" if anew else "--resume"]
+        arguments: list[object] = ["run", self.config, "--resume"]
         arguments += ["--duration", f"{round(steps * self.drawn.dt, 6)} ms"]
         arguments += ["--threads", self.chooser.choice(THREADS)]
         arguments += ["--checkpoint-every", self.chooser.choice(["0s", "0s", "0.03s", "1h"])]

@@ -27,14 +27,7 @@ class Outcome:
 
     def state(self, population: str, variable: str) -> np.ndarray:
         """A state of every cell at the end, in the precision of the run."""
-        model, layout = self.simulation.model, self.simulation.layout
-        owner = list(model.populations).index(population)
-        place = layout.places[population]
-        cells = self.simulation.cells
-        structure = self.simulation.structures[cells.kinds[list(cells.owners).index(owner)]]
-        lanes = place.first + np.arange(place.size)
-        starts = cells.starts[lanes // 128].astype(int)
-        return cells.state[starts + structure.rows[variable] * 128 + lanes % 128]
+        return self.simulation.values_of(population, variable)
 
     def sha256(self) -> str:
         """Of every spike and of the bits of every state."""
@@ -57,7 +50,7 @@ def run(
     simulation = Simulation(model, threads, chunk_steps)
     simulation.compile()
     if together is not None:
-        simulation.plan = simulation.plan._replace(together=together)
+        simulation.engine.plan = simulation.engine.plan._replace(together=together)
     spikes: dict[str, list[tuple[int, int]]] = {name: [] for name in model.populations}
     frames: list[list[np.ndarray]] = [[] for _ in model.traces]
     diverged = None

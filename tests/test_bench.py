@@ -109,9 +109,9 @@ def test_a_timed_rendering_computes_the_same_and_adds_lines_alone(small) -> None
     timed.compile(timed=True)
     plain.advance()
     timed.advance()
-    assert plain.cells.state.tobytes() == timed.cells.state.tobytes()
-    assert not plain.work.ticks.any()
-    assert (timed.work.ticks[:2, :4] > 0).all()
+    assert plain.engine.cells.state.tobytes() == timed.engine.cells.state.tobytes()
+    assert not plain.engine.work.ticks.any()
+    assert (timed.engine.work.ticks[:2, :4] > 0).all()
     texts = [[line for line in render(plain.structures, each).splitlines() if line] for each in (False, True)]
     extra = [line for line in texts[1] if line not in texts[0]]
     assert [line for line in texts[1] if line not in extra] == texts[0]

@@ -106,6 +106,21 @@ def change(path: Path, dataset: str, row: int, value: float) -> None:
         file[dataset][row] = value
 
 
+def test_a_changed_value_of_a_trace_is_seen(command, small_run, tmp_path) -> None:
+    path = Path(shutil.copy(small_run.output, tmp_path / "changed.h5"))
+    with hhsim.open(path) as recording:
+        assert recording.trace_checksums == {("exc", "v"): recording.trace("exc").sha256()}
+    with h5py.File(path, "r+") as file:
+        file["report/exc/data"][57, 3] = np.nextafter(file["report/exc/data"][57, 3], np.float32(0))
+    result = command("info", path)
+    assert result.code == 7
+    assert "v of exc is NOT what was written" in result.out
+    assert "the trace of v of exc is not what was written: its checksum differs" in result.err
+    damaged = command("recover", path)
+    assert damaged.code == 5
+    assert "its trace of v of exc is not that which was written" in damaged.err
+
+
 @pytest.mark.parametrize(
     ("dataset", "row", "value", "words"),
     [

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ from conftest import DURATION_MS
 import hhsim
 from hhsim.checkpoint import store
 from hhsim.checkpoint.store import checkpoint_path, previous_path
-from hhsim.errors import OutOfTime
+from hhsim.errors import FileFailed, OutOfTime
 from hhsim.running import loop
 from hhsim.simulation import Simulation
 
@@ -83,6 +84,45 @@ def test_resume_begins_where_nothing_has_begun_and_ends_where_all_is_done(comman
     again = command("run", small, "-q", "--resume", "--json")
     assert again.code == 0
     assert json.loads(again.out)["spikes_sha256"] == small_run.spikes_sha256
+    assert Path("out.h5").read_bytes() == before
+
+
+def killed_run(small, folder, *options: str) -> None:
+    """A run that is killed after its first flush."""
+    line = [sys.executable, "-c", MAIN, "run", str(small), "-q", "--duration", "1000 s", *options]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(line, cwd=folder, env=environment) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            with suppress(FileFailed), hhsim.open(folder / "out.h5") as recording:
+                if recording.stopped_at_ms > 0:
+                    break
+        process.kill()
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(command, small, small_run) -> None:
+    killed_run(small, Path())
+    assert not store.exists(Path("out.h5"))
+    before = Path("out.h5").read_bytes()
+    other = command("run", small, "-q", "--resume", "--seed", "77")
+    assert other.code == 3
+    assert "out.h5 cannot be gone on from: the config is another one" in other.err
+    assert "run.seed: 2007 then, 77 now" in other.err
+    assert Path("out.h5").read_bytes() == before
+    result = command("run", small, "--resume")
+    assert result.code == 0, result.err
+    assert "ms, before its first checkpoint: the run begins anew" in result.err
+    same("out.h5", small_run)
+
+
+def test_a_run_whose_checkpoint_is_gone_does_not_begin_anew(command, small, monkeypatch) -> None:
+    interrupted_run(command, small, monkeypatch)
+    store.remove(Path("out.h5"))
+    before = Path("out.h5").read_bytes()
+    result = command("run", small, "-q", "--resume")
+    assert (result.code, result.out) == (5, "")
+    assert "out.h5: cannot be continued: it has no out.checkpoint" in result.err
     assert Path("out.h5").read_bytes() == before
 
 

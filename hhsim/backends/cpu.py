@@ -7,8 +7,6 @@ time in which no spike can reach another cell (one step without delays).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
@@ -20,20 +18,10 @@ from hhsim.inputs import Currents, Trains
 from hhsim.jit import compiled, compiled_inline, kernel
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES
+from hhsim.samples import Samples
 from hhsim.state import Cells, Work
 
 __all__ = ["begin", "collect", "prepare", "receive", "settle", "wait"]  # what a rendered module calls
-
-
-class Samples(NamedTuple):
-    """States that are recorded. Trace t samples every `every[t]` steps into rows of `width[t]` numbers."""
-
-    places: npt.NDArray[np.int64]  # index in the state of each sampled number
-    cuts: npt.NDArray[np.int64]  # (traces, parts + 1): part p samples places[cuts[t, p] : cuts[t, p + 1]]
-    every: npt.NDArray[np.int64]  # (traces,) steps
-    width: npt.NDArray[np.int64]  # (traces,)
-    offsets: npt.NDArray[np.int64]  # (traces,) where the chunk's frames begin in `frames`
-    frames: npt.NDArray[np.float32]
 
 
 @kernel

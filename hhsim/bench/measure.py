@@ -236,7 +236,7 @@ def _run(loaded: Loaded, threads: int, folder: Path, timed: bool = False) -> Run
         recorder.close(True, simulation.step * model.run.dt)
     phases = {}
     if timed and ticks:
-        counted = simulation.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0) * (seconds / ticks)
+        counted = simulation.engine.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0) * (seconds / ticks)
         phases = dict(zip(stopwatch.PHASES, counted.tolist(), strict=True))
         phases["recording"] = max(seconds - sum(phases.values()), 0.0)
     fired = {}

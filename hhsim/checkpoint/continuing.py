@@ -34,16 +34,21 @@ def find(output: Path) -> tuple[Checkpoint, str] | None:
     return store.load(output) if store.exists(output) else None
 
 
-def check_config(checkpoint: Checkpoint, loaded: Loaded, output: Path) -> None:
-    """Raise CheckpointRefused if `loaded` is another config, or ends before the checkpoint."""
-    path = str(store.checkpoint_path(output))
+def check_config(config: str, loaded: Loaded, path: str) -> None:
+    """Raise CheckpointRefused if `loaded` is another config than that, as TOML, of the run behind `path`."""
     differences = [
         f"{entry.key}: {_shown(entry.a)} then, {_shown(entry.b)} now"
-        for entry in differing_keys(checkpoint.config, loaded.resolved)
+        for entry in differing_keys(config, loaded.resolved)
         if not entry.key.startswith(FREE)
     ]
     if differences:
         raise CheckpointRefused(path, "the config is another one", differences)
+
+
+def check_fits(checkpoint: Checkpoint, loaded: Loaded, output: Path) -> None:
+    """Raise CheckpointRefused if `loaded` is another config, or ends before the checkpoint."""
+    path = str(store.checkpoint_path(output))
+    check_config(checkpoint.config, loaded, path)
     run = loaded.model.run
     if run.steps < checkpoint.snapshot.step:
         t_ms = checkpoint.snapshot.step * run.dt

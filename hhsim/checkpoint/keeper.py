@@ -64,6 +64,7 @@ class Keeper:
             self._guards.state,
         )
         store.save(self._output, checkpoint)
+        self._recorder.note_checkpoint()
         self._saved = time.perf_counter()
         self._cost_s = self._saved - begin
 

@@ -10,16 +10,16 @@ from hhsim.commands.options import json_option
 from hhsim.errors import ComparisonFailed, FileFailed
 
 
-@click.command(short_help="Show what is in a recording, and check its spikes.")
+@click.command(short_help="Show what is in a recording, and check it.")
 @click.argument("recording", type=click.Path(), metavar="FILE")
 @click.option("--config", "config_alone", is_flag=True, help="Print the stored config alone, as TOML.")
 @json_option
 def info(recording: str, config_alone: bool, as_json: bool) -> None:
     """Show what is in a recording: its spikes and traces, and what it was made with and from.
 
-    The checksums of the spikes are computed anew and compared with those that the run stored; exit code 7 if
-    they differ. Traces have no checksums. FILE may still be written, or have been cut off: then there is
-    nothing to compare with yet. Exit code 5 if a file beside FILE is missing that holds a trace.
+    The checksums of spikes and traces are computed anew and compared with those that the run stored; exit
+    code 7 if they differ. FILE may still be written, or have been cut off: then there is nothing to compare
+    with yet. Exit code 5 if a file beside FILE is missing that holds a trace.
 
     \b
     hhsim info out.h5 --config > again.toml

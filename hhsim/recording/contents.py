@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
+from hhsim.recording.layout import frame_rows
 from hhsim.recording.plausible import check_frames, check_spike_cells, check_spike_times
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
 
@@ -148,6 +149,15 @@ class Trace:
         with _reading(self._path, self._data):
             part = slice(frames.start, min(frames.stop, self.frames), frames.step)
             return np.asarray(self._data[part, columns], np.float32)
+
+    def sha256(self) -> str:
+        """Checksum of all frames as little-endian float32; in constant memory."""
+        digest = hashlib.sha256()
+        rows = frame_rows(len(self.nodes))
+        for first in range(0, self.frames, rows):
+            frames = self.read(range(first, first + rows))
+            digest.update(np.ascontiguousarray(frames, "<f4").data)
+        return digest.hexdigest()
 
     def __repr__(self) -> str:
         return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"

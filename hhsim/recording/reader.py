@@ -65,6 +65,7 @@ class Recording:
         found = _values(ours)
         self.complete = bool(found.pop("complete"))  # did the run come to its end?
         self.stopped_at_ms = float(found.pop("stopped_at_ms"))  # everything up to then is there
+        self.saved = bool(found.pop("saved"))  # was there a checkpoint of the run?
         self.dt_ms = float(found.pop("dt_ms"))
         self.duration_ms = float(found.pop("duration_ms"))  # as it was meant to be
         check_times(self.dt_ms, self.duration_ms, self.stopped_at_ms)
@@ -79,11 +80,15 @@ class Recording:
         }
         self.timings: dict[str, float] = _values(ours["timings"]) if "timings" in ours else {}  # s
         self.checksums: dict[str, str] = _values(ours["checksums"]) if "checksums" in ours else {}
+        told = _values(ours["trace_checksums"]) if "trace_checksums" in ours else {}
+        self.trace_checksums: dict[tuple[str, str], str] = {
+            (name.partition("/")[0], name.partition("/")[2]): str(told[name]) for name in told
+        }
         summary = ours["summary"].asstr()[()] if "summary" in ours else ""
         self.summary: dict[str, Any] = dict(json.loads(summary or "{}"))
         nested = {group: _values(ours[group]) for group in ours if isinstance(ours[group], h5py.Group)}
         self.versions: dict[str, str] = nested.get("versions", {})
-        for group in nested.keys() - {"populations", "timings", "checksums"}:
+        for group in nested.keys() - {"populations", "timings", "checksums", "trace_checksums"}:
             found |= {f"{group}.{key}": value for key, value in nested[group].items()}
         found.pop("main")
         self.facts: dict[str, Any] = found  # as they were given to the Recorder

@@ -54,6 +54,8 @@ def _read_all(recording: Recording) -> None:
         found = recording.sha256(name)
         if recording.checksums.get(name, found) != found:
             raise FileFailed(str(recording.path), f"its spikes of {name} are not those that were written")
-    for trace in recording.traces.values():
-        for first in range(0, trace.frames, 1024):
-            trace.read(range(first, min(first + 1024, trace.frames)))
+    for (name, variable), trace in recording.traces.items():
+        found = trace.sha256()
+        if recording.trace_checksums.get((name, variable), found) != found:
+            place = sibling_path(recording.path, variable)
+            raise FileFailed(str(place), f"its trace of {variable} of {name} is not that which was written")

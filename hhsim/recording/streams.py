@@ -153,10 +153,15 @@ class FrameStream:
         """Tell readers of all frames written."""
         self._time[1] = self._clock.stop
 
+    def sha256(self) -> str:
+        """The checksum of all frames appended, as little-endian float32."""
+        self.drain()
+        return self._hash.hexdigest()
+
     def position(self) -> Position:
         """How far the report has come, all of it written."""
-        self.drain()
-        return Position(self._clock.frames, self._hash.hexdigest())
+        digest = self.sha256()
+        return Position(self._clock.frames, digest)
 
     def restore(self, position: Position) -> None:
         """Go on from an earlier position: what came after it goes. Raises ValueError as for spikes."""

@@ -85,6 +85,7 @@ class Recorder:
         self._facts = dict(facts) | {"dt_ms": self._dt, "duration_ms": float(duration)}
         self._spikes: dict[str, SpikeStream] = {}
         self._frames: list[FrameStream] = []
+        self._trace_names = [f"{trace.population}/{trace.variable}" for trace in traces]
         self._flushed_ms = 0.0
         variables = [trace.variable for trace in traces]
         places = output_paths(path, variables)
@@ -160,7 +161,7 @@ class Recorder:
 
     def _reset(self, resolved_config: str, t_ms: float) -> None:
         """Let the files say what is true from now on."""
-        for name in ("timings", "checksums", "summary", "config"):
+        for name in ("timings", "checksums", "trace_checksums", "summary", "config"):
             if name in self._ours:
                 del self._ours[name]
         self._ours.create_dataset("config", data=resolved_config, dtype=h5py.string_dtype())
@@ -188,12 +189,12 @@ class Recorder:
             ours.attrs.create("complete", 0, dtype="u1")
             ours.attrs["stopped_at_ms"] = 0.0
             if place == self.path:
+                ours.attrs.create("saved", 0, dtype="u1")
                 for key, value in self._facts.items():
                     layout.put_attribute(ours, key, value)
         main = self._bundle.files[self.path]
         self._ours = main[layout.OURS]
-        names = [f"{trace.population}/{trace.variable}" for trace in traces]
-        self._ours.attrs["traces"] = np.array(names, dtype=h5py.string_dtype())
+        self._ours.attrs["traces"] = np.array(self._trace_names, dtype=h5py.string_dtype())
         self._ours.create_dataset("config", data=resolved_config, dtype=h5py.string_dtype())
         sizes = self._ours.create_group("populations")
         spikes = main.create_group(layout.SPIKES)
@@ -244,6 +245,11 @@ class Recorder:
                 [frames.position() for frames in self._frames],
             )
 
+    def note_checkpoint(self) -> None:
+        """Let the file say, from the next flush on, that there is a checkpoint of its run."""
+        with self._bundle.writing():
+            self._ours.attrs.modify("saved", np.uint8(1))
+
     def spike_counts(self) -> dict[str, int]:
         """Spikes appended so far, for each population."""
         return {name: spikes.count for name, spikes in self._spikes.items()}
@@ -271,7 +277,12 @@ class Recorder:
             self.flush(t_ms)
             checksums = self.sha256()
             with self._bundle.writing():
-                for group, values in (("timings", timings or {}), ("checksums", checksums)):
+                traces = dict(zip(self._trace_names, (each.sha256() for each in self._frames), strict=True))
+                for group, values in (
+                    ("timings", timings or {}),
+                    ("checksums", checksums),
+                    ("trace_checksums", traces),
+                ):
                     home = self._ours.create_group(group)
                     for key, value in values.items():
                         home.attrs[key] = value

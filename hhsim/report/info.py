@@ -21,7 +21,7 @@ def show_info(told: Mapping[str, Any]) -> None:
     for name, population in told["populations"].items():
         rows.append((name, _spikes(population)))
     rows += [(f"{trace['variable']} of {trace['population']}", _trace(trace)) for trace in told["traces"]]
-    for i, text in enumerate(_checksums(told["state"], told["populations"])):
+    for i, text in enumerate(_checksums(told["state"], told["populations"], told["traces"])):
         rows.append(("checksums" if i == 0 else "", text))
     settings = ", ".join(_settings(told))
     if settings:
@@ -42,12 +42,16 @@ def show_info(told: Mapping[str, Any]) -> None:
 
 
 def faults(told: Mapping[str, Any]) -> Iterator[str]:
-    """In words, where spikes are not what was written."""
+    """In words, where spikes and traces are not what was written."""
     for name, population in told["populations"].items():
         if population["fault"]:
             yield f"the spikes of {name} are damaged: {population['fault']}"
         elif population["agrees"] is False:
             yield f"the spikes of {name} are not those that were written: their checksum differs"
+    for trace in told["traces"]:
+        if not trace["fault"] and trace["agrees"] is False:
+            what = f"{trace['variable']} of {trace['population']}"
+            yield f"the trace of {what} is not what was written: its checksum differs"
 
 
 def _extent(told: Mapping[str, Any]) -> str:
@@ -77,10 +81,15 @@ def _trace(trace: Mapping[str, Any]) -> str:
     return f"{number(trace['frames'])} frames of {which}, every {trace['every_ms']:g} ms{unit}"
 
 
-def _checksums(state: str, populations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _checksums(
+    state: str, populations: Mapping[str, Mapping[str, Any]], traces: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
     wrong = [name for name, one in populations.items() if one["agrees"] is False or one["fault"]]
+    changed = [trace for trace in traces if not trace["fault"] and trace["agrees"] is False]
     if wrong:
         yield f"the spikes of {' and '.join(wrong)} are NOT those that were written"
+    for trace in changed:
+        yield f"{trace['variable']} of {trace['population']} is NOT what was written"
     if not populations:
         yield "none: no spikes were recorded"
     elif all(one["stored_checksum"] is None for one in populations.values()):
@@ -90,8 +99,9 @@ def _checksums(state: str, populations: Mapping[str, Mapping[str, Any]]) -> Iter
             else "none were stored, as the run was not closed; now"
         )
         yield from (f"{name} {one['checksum']}" for name, one in populations.items())
-    elif not wrong:
-        yield "the same as those stored: the spikes are as they were written"
+    elif not (wrong or changed):
+        what = "spikes and traces" if traces else "the spikes"
+        yield f"the same as those stored: {what} are as they were written"
 
 
 def _settings(told: Mapping[str, Any]) -> Iterator[str]:

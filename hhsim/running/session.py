@@ -11,17 +11,18 @@ from pathlib import Path
 
 from hhsim import __version__, jit, memory
 from hhsim.checkpoint import store
-from hhsim.checkpoint.continuing import check_config, find, go_on
+from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
-from hhsim.errors import Diverged, FileFailed, GuardStopped, HhsimError, Interrupted, OutOfTime
+from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.guarding import Watch
 from hhsim.recording import Recorder, check_output
 from hhsim.recording.space import bytes_of_traces, require_space
+from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
 from hhsim.running.output import open_recorder
-from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher, finished
+from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher
 from hhsim.simulation import Simulation
 from hhsim.stopping import noted
 
@@ -54,7 +55,8 @@ def run(
     overrides : further keys as in `--set`, such as `projection.0.weight="7 nS"`
     overwrite : whether an existing output may be replaced
     resume : go on from the checkpoint of an earlier run on this output, to the same bits; from the beginning
-        if nothing has begun. A longer duration extends a run whose end was saved.
+        if nothing has begun, or if it was killed before its first checkpoint. A longer duration extends a
+        run whose end was saved.
     checkpoint_every_s : wall seconds between two checkpoints; if given, the end is saved as well. Default: 15
         minutes. A run that is stopped by a signal, a guard or `max_wall_s` is always saved.
     max_wall_s : stop in time before so many seconds have passed since the start
@@ -80,8 +82,12 @@ def run(
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
-        known_seed = None if found is None else parse(found.config).model.run.seed
-        loaded = load(Path(os.fspath(config)), overrides, run=given, default_seed=known_seed)
+        loaded = load(
+            Path(os.fspath(config)),
+            overrides,
+            run=given,
+            default_seed=_seed_of(place, found) if resume else None,
+        )
     elif given or overrides:
         late = [*given, *(["overrides"] if overrides else [])]
         raise TypeError(f"{', '.join(late)}: the config is loaded already")
@@ -89,12 +95,15 @@ def run(
         loaded = config
     model = loaded.model
     if found is not None:
-        check_config(found, loaded, place)
+        check_fits(found, loaded, place)
     if resume and (done := finished(place, loaded)):
         return done
-    if resume and found is None and place.exists() and not overwrite:
-        raise FileFailed(str(place), f"cannot be continued: it has no {store.checkpoint_path(place).name}")
     if found is None:
+        if resume and place.exists():
+            end_ms = check_unsaved(place, loaded)
+            overwrite = True
+            if note is not None:
+                note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
         check_output(output, [trace.variable for trace in model.traces], overwrite)
     require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
@@ -122,6 +131,13 @@ def _find(output: Path, note: Note | None) -> Checkpoint | None:
     if remark and note is not None:
         note(remark)
     return checkpoint
+
+
+def _seed_of(output: Path, found: Checkpoint | None) -> int | None:
+    """The seed of the run that is to go on, which its config may have left to chance."""
+    if found is None and not output.exists():
+        return None
+    return parse(config_of(output) if found is None else found.config).model.run.seed
 
 
 def _record(

@@ -6,14 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Literal
-
-from hhsim.config import Loaded, differing_keys
-from hhsim.errors import FileFailed
-from hhsim.recording import open_recording
-from hhsim.recording.files import damage_errors
-from hhsim.recording.recovery import finish
 
 
 @dataclass(frozen=True)
@@ -86,17 +79,3 @@ class Clock:
         """Each phase so far, and their `total`."""
         laps = self.laps | {"total": self._last - self._started}
         return {name: round(value, 6) for name, value in laps.items()}
-
-
-def finished(output: Path, loaded: Loaded) -> Summary | None:
-    """The summary of a run of this config that came to its end; None if there is none."""
-    if not output.exists():
-        return None
-    finish(output)
-    with open_recording(output) as recording, damage_errors(output):
-        if not recording.complete or differing_keys(recording.config, loaded.resolved):
-            return None
-        summary = Summary(**recording.summary)
-        if summary.spikes_sha256 != {name: recording.sha256(name) for name in recording.spikes}:
-            raise FileFailed(str(output), "is damaged: its spikes are not those that were written")
-        return summary

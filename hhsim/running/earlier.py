@@ -1,0 +1,49 @@
+"""What an earlier run left in an output, for a run that is to go on where there is no checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hhsim.checkpoint.continuing import check_config
+from hhsim.checkpoint.store import checkpoint_path
+from hhsim.config import Loaded, differing_keys
+from hhsim.errors import FileFailed
+from hhsim.recording import open_recording
+from hhsim.recording.files import damage_errors
+from hhsim.recording.recovery import finish
+from hhsim.running.summary import Summary
+
+
+def config_of(output: Path) -> str:
+    """The resolved config of an output, as TOML. Raises FileFailed."""
+    finish(output)
+    with open_recording(output) as recording:
+        return recording.config
+
+
+def finished(output: Path, loaded: Loaded) -> Summary | None:
+    """The summary of a run of this config that came to its end; None if there is none."""
+    if not output.exists():
+        return None
+    finish(output)
+    with open_recording(output) as recording, damage_errors(output):
+        if not recording.complete or differing_keys(recording.config, loaded.resolved):
+            return None
+        summary = Summary(**recording.summary)
+        if summary.spikes_sha256 != {name: recording.sha256(name) for name in recording.spikes}:
+            raise FileFailed(str(output), "is damaged: its spikes are not those that were written")
+        return summary
+
+
+def check_unsaved(output: Path, loaded: Loaded) -> float:
+    """The end, in ms, of an output without any checkpoint so far, which a run of `loaded` may begin anew.
+
+    Nothing is lost by that: the same config gives the same bits once more. Raises CheckpointRefused for
+    another config, and FileFailed for a run that was complete, or whose checkpoint is gone.
+    """
+    finish(output)
+    with open_recording(output) as recording:
+        if recording.complete or recording.saved:
+            raise FileFailed(str(output), f"cannot be continued: it has no {checkpoint_path(output).name}")
+        check_config(recording.config, loaded, str(output))
+        return recording.stopped_at_ms
