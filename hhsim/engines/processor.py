@@ -13,7 +13,7 @@ from hhsim.backends import cpu, meeting
 from hhsim.cell import structure_of
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect
+from hhsim.network.build import connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import load, render
@@ -42,7 +42,8 @@ class Processor:
         self.threads = threads
         real = np.dtype(model.run.precision)
         cuts = layout.cuts(threads)
-        self.connections: Connections = connect(model, layout, cuts, real, threads)
+        tiles = tile(model, layout, cuts)
+        self.connections: Connections = connect(model, layout, tiles.cuts, real, threads)
         self.cells, self.structures = build_cells(model, layout)
         self.work = build_work(threads)
         self.arrivals = build_arrivals(model, layout, self.connections)
@@ -53,12 +54,12 @@ class Processor:
         self.epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
         self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
-        self._share_out(np.array(cuts, np.int64), history)
+        self._share_out(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
 
-    def _share_out(self, cuts: npt.NDArray[np.int64], history: int) -> None:
+    def _share_out(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
         arrived = np.full(self.threads * meeting.LINE, -1, np.int64)
         patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
-        self.plan = meeting.Plan(cuts, history, self.epoch, arrived, patience, False)
+        self.plan = meeting.Plan(cuts, tiles, history, self.epoch, arrived, patience, False)
         lanes = int(np.diff(cuts).max()) * LANES
         # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
         # is never taken.

@@ -39,7 +39,7 @@ index = np.uint64
 '''
 
 TIMED_HEADER = """
-from hhsim.backends.stopwatch import DELIVERY, DETECTION, UPDATE, WAITING, lap
+from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
 from hhsim.intrinsics import read_ticks
 """
 
