@@ -12,12 +12,13 @@ import click
 from hhsim.commands.options import (
     all_setting_options,
     before_numba,
+    device_option,
     json_option,
     load_config,
     threads_option,
     wall_time,
 )
-from hhsim.errors import NoSuchDevice
+from hhsim.engines.choice import require
 from hhsim.stopping import noted
 
 STARTED = time.perf_counter()
@@ -28,9 +29,7 @@ STARTED = time.perf_counter()
 @all_setting_options
 @click.option("-o", "--output", default="out.h5", show_default=True, type=click.Path(), help="File to write.")
 @threads_option
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."
-)
+@device_option
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option(
     "--resume",
@@ -82,25 +81,24 @@ def run(
     """
     from hhsim.report import show_estimate, show_note, show_notes, show_summary, watching
 
-    if device != "cpu":
-        raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
     if resume and (force or dry_run):
         raise click.UsageError("--resume goes with neither --force nor --dry-run")
+    before_numba()
+    require(device)
     stored = None
     if resume:
-        before_numba()
         from hhsim.checkpoint.store import stored_config
 
         stored = stored_config(output)
-    loaded = load_config(stored=stored, **settings)
+    loaded = load_config(stored=stored, device=device, **settings)
     if not resume:
         from hhsim.recording.files import check_output
 
         check_output(output, [trace.variable for trace in loaded.model.traces], force)
     if not quiet:
         show_notes(loaded.model)
-    before_numba()
-    where: Any = {"output": output, "threads": threads, "overwrite": force, "since": _process_start()}
+    where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
+    where["since"] = _process_start()
     if dry_run:
         from hhsim.estimating import estimate
 

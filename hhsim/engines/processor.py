@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu, meeting
+from hhsim.backends import cpu, meeting, stopwatch
 from hhsim.cell import structure_of
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect, tile
+from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import load, render
@@ -30,22 +30,25 @@ Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids;
 class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
-    `chunk_steps` is the most steps between two calls of `keep_history`.
+    `chunk_steps` is the most steps between two calls of `keep_history`; `parts` other than `threads` are for
+    an engine that computes elsewhere.
     """
 
-    device = "cpu"
+    device: str = "cpu"
 
-    def __init__(self, model: Model, layout: Layout, threads: int, chunk_steps: int) -> None:
+    def __init__(
+        self, model: Model, layout: Layout, threads: int, chunk_steps: int, parts: int | None = None
+    ) -> None:
         jit.set_threads(threads)
         self.model = model
         self.layout = layout
         self.threads = threads
         real = np.dtype(model.run.precision)
-        cuts = layout.cuts(threads)
-        tiles = tile(model, layout, cuts)
+        cuts = layout.cuts(parts or threads)
+        tiles = tile(model, layout, cuts) if parts is None else Tiles(cuts, list(range(parts + 1)))
         self.connections: Connections = connect(model, layout, tiles.cuts, real, threads)
         self.cells, self.structures = build_cells(model, layout)
-        self.work = build_work(threads)
+        self.work = build_work(len(cuts) - 1)
         self.arrivals = build_arrivals(model, layout, self.connections)
         self.trains = build_trains(model, layout)
         self.currents = build_currents(model, layout)
@@ -57,18 +60,19 @@ class Processor:
         self._share_out(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
 
     def _share_out(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
-        arrived = np.full(self.threads * meeting.LINE, -1, np.int64)
-        patience = meeting.PATIENCE if self.threads <= jit.available_processors() else 0
+        parts = len(cuts) - 1
+        arrived = np.full(parts * meeting.LINE, -1, np.int64)
+        patience = meeting.PATIENCE if parts <= jit.available_processors() else 0
         self.plan = meeting.Plan(cuts, tiles, history, self.epoch, arrived, patience, False)
         lanes = int(np.diff(cuts).max()) * LANES
         # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
         # is never taken.
         capacity = LOG_SPIKES + lanes * (history + self.epoch)
         self.log = meeting.Log(
-            np.zeros((self.threads, capacity), np.int32),
-            np.zeros((self.threads, history + self.chunk_steps + 1), np.int64),
-            np.zeros((self.threads, len(self.model.populations)), np.int64),
-            np.full((self.threads, 2), -1, np.int64),
+            np.zeros((parts, capacity), np.int32),
+            np.zeros((parts, history + self.chunk_steps + 1), np.int64),
+            np.zeros((parts, len(self.model.populations)), np.int64),
+            np.full((parts, 2), -1, np.int64),
         )
 
     def compile(self, timed: bool = False) -> None:
@@ -122,6 +126,11 @@ class Processor:
                 self.plan,
             )
         )
+
+    def phase_ticks(self) -> dict[str, float]:
+        """The mean of the ticks of all parts in each phase, where steps are timed; empty if none can tell."""
+        means = self.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0)
+        return dict(zip(stopwatch.PHASES, means.tolist(), strict=True))
 
     def spikes(self, first: int, steps: int) -> dict[str, Spikes]:
         """The spikes of `steps` steps from `first` on, where the chunk began, of each population."""
@@ -197,7 +206,8 @@ class Processor:
             ("counts", self.arrivals.counts),
             ("sums", self.arrivals.sums),
         ):
-            if arrays[name].shape != own.shape or arrays[name].dtype != own.dtype:
+            same = arrays[name].dtype == own.dtype or name == "sums"  # a device has them in float64
+            if arrays[name].shape != own.shape or not same:
                 raise ValueError(f"{name} has another shape or type")
             own[...] = arrays[name]
         lanes, ends = arrays["history"], arrays["history_ends"]

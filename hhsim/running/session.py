@@ -15,9 +15,12 @@ from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
+from hhsim.engines.choice import require
 from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.guarding import Watch
+from hhsim.model import RunSettings, usual_precision
 from hhsim.recording import Recorder, check_output
+from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
 from hhsim.running.output import open_recorder
@@ -31,6 +34,7 @@ def run(
     *,
     output: str | os.PathLike[str] = "out.h5",
     threads: int | None = None,
+    device: str = "cpu",
     seed: int | None = None,
     duration: str | None = None,
     precision: str | None = None,
@@ -50,6 +54,8 @@ def run(
     config : path of a TOML file, or what `hhsim.config.load` made of one
     output : the HDF5 file to write (SONATA)
     threads : default: the processors that this process may use; the result does not depend on it
+    device : "cpu", or "cuda", "cuda:1" and so on, with the extra `cuda`; a config that names no precision is
+        run in float32 there
     seed, duration, precision : as in the config's [run] ("500 ms", "float32"), and instead of what it says
     overrides : further keys as in `--set`, such as `projection.0.weight="7 nS"`
     overwrite : whether an existing output may be replaced
@@ -65,7 +71,8 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, NoSuchDevice, NotInstalled,
+    CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -77,15 +84,18 @@ def run(
     """
     clock = Clock(time.perf_counter() if since is None else since)
     place = Path(output)
+    require(device)
     found = _find(place, note) if resume else None
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
+        earlier = _settings_of(place, found) if resume else None
         loaded = load(
             Path(os.fspath(config)),
             overrides,
             run=given,
-            default_seed=_seed_of(place, found) if resume else None,
+            default_seed=None if earlier is None else earlier.seed,
+            default_precision=usual_precision(device) if earlier is None else earlier.precision,
         )
     elif given or overrides:
         late = [*given, *(["overrides"] if overrides else [])]
@@ -104,6 +114,7 @@ def run(
             if note is not None:
                 note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or jit.available_processors()
     memory.require(model, threads)
@@ -111,7 +122,7 @@ def run(
     tell = watch or (lambda progress: None)
     duration_ms = model.run.steps * model.run.dt
     tell(Progress("build", 0.0, duration_ms))
-    simulation = Simulation(model, threads)
+    simulation = Simulation(model, threads, device=device)
     clock.lap("build")
     tell(Progress("compile", 0.0, duration_ms))
     simulation.compile()
@@ -131,11 +142,11 @@ def _find(output: Path, note: Note | None) -> Checkpoint | None:
     return checkpoint
 
 
-def _seed_of(output: Path, found: Checkpoint | None) -> int | None:
-    """The seed of the run that is to go on, which its config may have left to chance."""
+def _settings_of(output: Path, found: Checkpoint | None) -> RunSettings | None:
+    """Those of the run that is to go on: its config may have left its seed to chance."""
     if found is None and not output.exists():
         return None
-    return parse(config_of(output) if found is None else found.config).model.run.seed
+    return parse(config_of(output) if found is None else found.config).model.run
 
 
 def _record(
@@ -159,7 +170,9 @@ def _record(
     positions = None if checkpoint is None else checkpoint.positions
     with (
         noted() as pending,
-        open_recorder(loaded, output, simulation.threads, overwrite, positions) as recorder,
+        open_recorder(
+            loaded, output, simulation.threads, overwrite, positions, simulation.device
+        ) as recorder,
     ):
         if checkpoint is None:
             store.remove(output)
@@ -206,7 +219,7 @@ def _summary(
         output=str(output),
         seed=model.run.seed,
         threads=simulation.threads,
-        device="cpu",
+        device=simulation.device,
         precision=model.run.precision,
         method=model.run.method,
         neurons=neurons,
