@@ -32,7 +32,7 @@ MOST_IN_A_PART = 2**32 - 1  # synapses of one projection: what the uint32 of `ro
 
 # Arrivals of so many cells stay near the processor while all spikes of a step are delivered, and their lanes
 # fit uint16; but each piece of a row costs some 50 ns. Measured with 100 000 cells of 1000 synapses for each
-# of two threads: 1.16 ns an event without tiles, 0.92 with two (250 synapses in a piece), 1.13 with four.
+# of two threads: 0.98 ns an event without tiles, 0.80 with two (250 synapses in a piece), 1.03 with four.
 TILE_LANES = 32768
 LEAST_PIECE = 192  # synapses that a tile's piece of a row should have on average
 
