@@ -13,7 +13,7 @@ import numpy as np
 from hhsim.cell import structure_of
 from hhsim.errors import HhsimError, NotEnoughMemory
 from hhsim.model import Constant, Model, Projection, Uniform
-from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses
+from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses, tile
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
 from hhsim.network.plan import span_of
@@ -145,13 +145,15 @@ def require(model: Model, threads: int) -> None:
         when a file of edges cannot be read
     """
     cells = sum(population.size for population in model.populations.values())
-    if lay_out(model).lanes > MOST_LANES:
+    layout = lay_out(model)
+    if layout.lanes > MOST_LANES:
         raise TooManyCells(cells)
     memory, available = needed(model, threads), available_bytes()
     if memory.total > available:
         raise NotEnoughMemory(memory.total, available, f"this network of {cells:,} cells", asdict(memory))
+    tiles = len(tile(model, layout, layout.cuts(threads)).cuts) - 1
     for index in range(len(model.projections)):
-        synapses = round(expected_synapses(model, index) / threads)
+        synapses = round(expected_synapses(model, index) / tiles)
         if synapses > MOST_IN_A_PART:
             raise TooManySynapses(index, synapses)
 

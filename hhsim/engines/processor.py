@@ -13,7 +13,7 @@ from hhsim.backends import cpu, meeting, stopwatch
 from hhsim.cell import structure_of
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect
+from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import load, render
@@ -30,25 +30,25 @@ Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids;
 class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
-    `chunk_steps` is the most steps between two calls of `keep_history`; `parts` other than `threads` are for
-    an engine that computes elsewhere.
+    `chunk_steps` is the most steps between two calls of `keep_history`; `whole`, in one part whatever the
+    threads, is for an engine that computes elsewhere.
     """
 
     device: str = "cpu"
 
     def __init__(
-        self, model: Model, layout: Layout, threads: int, chunk_steps: int, parts: int | None = None
+        self, model: Model, layout: Layout, threads: int, chunk_steps: int, whole: bool = False
     ) -> None:
         jit.set_threads(threads)
         self.model = model
         self.layout = layout
         self.threads = threads
         real = np.dtype(model.run.precision)
-        parts = parts or threads
-        cuts = layout.cuts(parts)
-        self.connections: Connections = connect(model, layout, cuts, real, threads)
+        cuts = [0, layout.blocks] if whole else layout.cuts(threads)
+        tiles = Tiles(cuts, [0, 1]) if whole else tile(model, layout, cuts)
+        self.connections: Connections = connect(model, layout, tiles.cuts, real, threads)
         self.cells, self.structures = build_cells(model, layout)
-        self.work = build_work(parts)
+        self.work = build_work(len(cuts) - 1)
         self.arrivals = build_arrivals(model, layout, self.connections)
         self.trains = build_trains(model, layout)
         self.currents = build_currents(model, layout)
@@ -57,13 +57,13 @@ class Processor:
         self.epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
         self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
-        self._share_out(np.array(cuts, np.int64), history)
+        self._share_out(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
 
-    def _share_out(self, cuts: npt.NDArray[np.int64], history: int) -> None:
+    def _share_out(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
         parts = len(cuts) - 1
         arrived = np.full(parts * meeting.LINE, -1, np.int64)
         patience = meeting.PATIENCE if parts <= jit.available_processors() else 0
-        self.plan = meeting.Plan(cuts, history, self.epoch, arrived, patience, False)
+        self.plan = meeting.Plan(cuts, tiles, history, self.epoch, arrived, patience, False)
         lanes = int(np.diff(cuts).max()) * LANES
         # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
         # is never taken.

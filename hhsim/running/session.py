@@ -20,6 +20,7 @@ from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfT
 from hhsim.guarding import Watch
 from hhsim.model import RunSettings, usual_precision
 from hhsim.recording import Recorder, check_output
+from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
 from hhsim.running.output import open_recorder
@@ -70,7 +71,8 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NoSuchDevice, NotInstalled, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, NoSuchDevice, NotInstalled,
+    CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -112,6 +114,7 @@ def run(
             if note is not None:
                 note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or jit.available_processors()
     memory.require(model, threads)
