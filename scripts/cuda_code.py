@@ -103,23 +103,25 @@ def _asked(capability: tuple[int, int]) -> Iterator[None]:
         dispatcher.get_current_device = real
 
 
-def to_ptx(kernel: Kernel, architecture: int) -> str:
+def compiled(kernel: Kernel, architecture: int, output: str = "ptx") -> bytes:
+    """The kernel as "ptx" or as "ltoir", the form for optimisation by the linker that Numba prefers."""
     capability = divmod(architecture, 10)
     with _asked(capability):
-        text, _ = cuda.compile(
-            kernel.function.py_func, kernel.types, device=False, abi="numba", cc=capability
+        code, _ = cuda.compile(
+            kernel.function.py_func, kernel.types, device=False, abi="numba", cc=capability, output=output
         )
-    return str(text)
+    return code.encode() if isinstance(code, str) else bytes(code)
 
 
-def to_machine_code(ptx: str, architecture: int) -> Code:
+def to_machine_code(data: bytes, architecture: int, output: str = "ptx") -> Code:
+    """What nvJitLink makes of it."""
     from cuda.bindings import nvjitlink
 
-    options = [f"-arch=sm_{architecture}", "-verbose"]
+    options = [f"-arch=sm_{architecture}", "-verbose", *(["-lto"] if output == "ltoir" else [])]
+    kind = nvjitlink.InputType.PTX if output == "ptx" else nvjitlink.InputType.LTOIR
     handle = nvjitlink.create(len(options), options)
     try:
-        data = ptx.encode()
-        nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel")
+        nvjitlink.add_data(handle, kind, data, len(data), "kernel")
         nvjitlink.complete(handle)
         log = bytearray(nvjitlink.get_info_log_size(handle))
         nvjitlink.get_info_log(handle, log)
@@ -153,7 +155,7 @@ def main() -> None:
     for kernel in kernels():
         cells = []
         for arch in archs:
-            code = to_machine_code(to_ptx(kernel, arch), arch)
+            code = to_machine_code(compiled(kernel, arch), arch)
             cells.append(f"{code.registers} / {code.stack} / {code.spills} / {code.shared}")
         print(f"| {kernel.name} | " + " | ".join(cells) + " |", flush=True)
     print("\nregisters of a thread / bytes of local memory / bytes of spills / bytes of shared memory")

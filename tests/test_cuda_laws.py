@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -227,6 +228,30 @@ def test_a_full_log_ends_a_chunk_and_loses_nothing(monkeypatch):
     assert simulation.spike_counts == {name: len(each) for name, each in on_cuda("0.3 ms").spikes.items()}
 
 
+@on_device
+def test_the_order_in_which_threads_write_spikes_down_does_not_matter(monkeypatch):
+    from hhsim.backends.cuda import memory
+    from hhsim.engines.cuda import Cuda
+
+    fetch_log = Cuda._fetch_log
+    crowded = 0
+
+    def reversed_within_steps(self, first, steps):
+        nonlocal crowded
+        ends = self._ledger[-self.log.ends.shape[1] :][: self.plan.history + steps + 1]
+        lanes = np.empty(ends[-1], np.int32)
+        memory.fetch(self._on_device["spikes"], lanes)
+        for low, high in pairwise(ends.tolist()):
+            lanes[low:high] = lanes[low:high][::-1].copy()
+            crowded += high - low > 1
+        memory.replace(self._on_device["spikes"], lanes)
+        fetch_log(self, first, steps)
+
+    monkeypatch.setattr(Cuda, "_fetch_log", reversed_within_steps)
+    assert run(everything(), device="cuda").sha256() == on_cuda("0.3 ms").sha256()
+    assert crowded > 3
+
+
 def taken(simulation: Simulation) -> snapshot.Snapshot:
     shot = snapshot.take(simulation)
     return snapshot.Snapshot(
@@ -327,6 +352,10 @@ def test_a_run_stopped_by_a_guard_goes_on_from_its_checkpoint(command, tmp_path)
     again = json.loads(resumed.out)
     assert again["resumed_at_ms"] == 10
     assert again["spikes_sha256"] == told["spikes_sha256"]
+    command("run", *arguments, "-o", "other.h5")
+    elsewhere = command("run", "-o", "other.h5", "--resume", "--set", 'guards.v_range=["-200 mV", "200 mV"]')
+    assert elsewhere.code == 0, elsewhere.err
+    assert f"device {told['device']} then, cpu now" in elsewhere.err
 
 
 @on_device

@@ -32,7 +32,7 @@ class Cuda(Processor):
     def __init__(self, model: Model, layout: Layout, threads: int, chunk_steps: int, index: int = 0) -> None:
         devices.require(index)
         devices.select(index)
-        super().__init__(model, layout, threads, chunk_steps, parts=1)
+        super().__init__(model, layout, threads, chunk_steps, whole=True)
         self.index = index
         self.device = f"cuda:{index} ({devices.name_of(index)})"
         sums = np.zeros(self.arrivals.sums.shape)  # float64 holds every sum of units

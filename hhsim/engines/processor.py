@@ -30,22 +30,22 @@ Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids;
 class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
-    `chunk_steps` is the most steps between two calls of `keep_history`; `parts` other than `threads` are for
-    an engine that computes elsewhere.
+    `chunk_steps` is the most steps between two calls of `keep_history`; `whole`, in one part whatever the
+    threads, is for an engine that computes elsewhere.
     """
 
     device: str = "cpu"
 
     def __init__(
-        self, model: Model, layout: Layout, threads: int, chunk_steps: int, parts: int | None = None
+        self, model: Model, layout: Layout, threads: int, chunk_steps: int, whole: bool = False
     ) -> None:
         jit.set_threads(threads)
         self.model = model
         self.layout = layout
         self.threads = threads
         real = np.dtype(model.run.precision)
-        cuts = layout.cuts(parts or threads)
-        tiles = tile(model, layout, cuts) if parts is None else Tiles(cuts, list(range(parts + 1)))
+        cuts = [0, layout.blocks] if whole else layout.cuts(threads)
+        tiles = Tiles(cuts, [0, 1]) if whole else tile(model, layout, cuts)
         self.connections: Connections = connect(model, layout, tiles.cuts, real, threads)
         self.cells, self.structures = build_cells(model, layout)
         self.work = build_work(len(cuts) - 1)
