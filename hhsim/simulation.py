@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hhsim.cell import Structure
 from hhsim.engines.processor import Processor, Spikes
 from hhsim.errors import Diverged
+from hhsim.exchange import Exchange
 from hhsim.model import Model
 from hhsim.network.connections import Connections
 from hhsim.network.layout import lay_out
@@ -37,13 +38,21 @@ class Simulation:
     model : what to simulate
     threads : the number of parts into which the cells are cut, a thread for each; no result depends on it
     chunk_steps : the most steps of a chunk; no result depends on it either
+    exchange : the ranks that share the network, and call all that follows together; default: this process
     """
 
-    def __init__(self, model: Model, threads: int = 1, chunk_steps: int = CHUNK_STEPS) -> None:
+    def __init__(
+        self,
+        model: Model,
+        threads: int = 1,
+        chunk_steps: int = CHUNK_STEPS,
+        exchange: Exchange | None = None,
+    ) -> None:
         self.model = model
         self.threads = threads
         self.layout = lay_out(model)
-        self.engine = Processor(model, self.layout, threads, chunk_steps)
+        self.engine = Processor(model, self.layout, threads, chunk_steps, exchange)
+        self.exchange = self.engine.exchange
         self.step = 0
         self.shift = 0  # steps since the refractory clocks were last counted from
         self.spike_counts = dict.fromkeys(model.populations, 0)

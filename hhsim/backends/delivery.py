@@ -29,7 +29,6 @@ from hhsim.network.connections import (
     SLOTS,
     SOURCE_FIRST_LANE,
     SOURCE_SIZE,
-    SPAN_FIRST_LANE,
     SYNAPSE_BASE,
     WEIGHT_BASE,
     Connections,
@@ -80,7 +79,7 @@ def deliver(part: int, k: int, row: int, log: Log, connections: Connections, arr
             continue
         place = connections.places[part, projection]
         channel = arrivals.channels[projection]
-        base = channel[BASE] + place[FIRST_LANE] - about[SPAN_FIRST_LANE]
+        base = channel[BASE] + place[FIRST_LANE] - channel[FIRST]
         slots, width = about[SLOTS], channel[WIDTH]
         slot = k % slots
         first_source, sources = about[SOURCE_FIRST_LANE], about[SOURCE_SIZE]

@@ -20,7 +20,7 @@ from hhsim.model import (
     Model,
 )
 from hhsim.network import connections as c
-from hhsim.network.connections import Connections
+from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
 from hhsim.network.sonata import count_edges
@@ -48,12 +48,18 @@ class TooManySynapses(HhsimError):
 
 
 def connect(
-    model: Model, layout: Layout, cuts: list[int], real: npt.DTypeLike, threads: int | None = None
+    model: Model,
+    layout: Layout,
+    cuts: list[int],
+    real: npt.DTypeLike,
+    threads: int | None = None,
+    gather: Gather = alone,
 ) -> Connections:
     """Build all synapses onto the blocks from cuts[0] to cuts[-1], cut into len(cuts) - 1 parts.
 
-    Every partition of one config yields the same network; the cuts need not cover all of it. `real` is
-    the type of individual weights. Raises ConfigRefused for a rule that its populations cannot satisfy,
+    Every partition of one config yields the same network; the cuts need not cover all of it. `real` is the
+    type of individual weights. `gather` brings together what concerns the whole network, such as the least
+    delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot satisfy,
     FileFailed for a file of edges that cannot be used, and TooManySynapses.
     """
     threads = threads or available_processors()
@@ -85,8 +91,18 @@ def connect(
             stage.fill(built)
             stage.weigh(built)
             stage.delay(built)
-            table[stage.index, c.IN_DEGREE_MAX] = stage.in_degree(built)
+        own = np.array([(*stage.delays(built), stage.in_degree(built)) for stage in stages], np.int64)
+        everywhere = np.stack(gather(own.ravel())).reshape(-1, len(stages), 3)
+        for stage, (least, most, in_degree) in zip(stages, _extremes(everywhere), strict=True):
+            stage.split_delays(built, least, most)
+            table[stage.index, c.IN_DEGREE_MAX] = in_degree
     return built
+
+
+def _extremes(everywhere: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """The least delay, the longest one and the largest in-degree of each projection, of those of each rank."""
+    least, most = everywhere[:, :, 0].min(axis=0), everywhere[:, :, 1:].max(axis=0)
+    return [(int(a), int(b), int(c)) for a, (b, c) in zip(least, most, strict=True)]
 
 
 def _tables(
