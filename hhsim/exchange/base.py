@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import HhsimError, NotEnoughMemory
+from hhsim.errors import FailedElsewhere, NotEnoughMemory
 from hhsim.stopping import held
 
 WORDS = 8  # of a header: the state of its rank, the size of what follows, and what is told
@@ -17,18 +17,6 @@ TOLD = WORDS - 2  # the most numbers that fit into a header
 WORKING = -1  # the state of a rank that goes on; one that has ended tells its exit code, from 0 on
 
 Words = npt.NDArray[np.int64]
-
-
-class FailedElsewhere(HhsimError):
-    """Another rank has failed, and says why; this one has nothing to add."""
-
-    def __init__(self, rank: int, exit_code: int) -> None:
-        super().__init__(rank, exit_code)
-        self.rank = rank
-        self.exit_code = exit_code
-
-    def __str__(self) -> str:
-        return f"rank {self.rank} has failed"
 
 
 class Exchange:

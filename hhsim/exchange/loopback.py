@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.exchange.base import Exchange, FailedElsewhere, Words
+from hhsim.errors import FailedElsewhere
+from hhsim.exchange.base import Exchange, Words
 
 Result = TypeVar("Result")
 

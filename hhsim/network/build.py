@@ -163,16 +163,19 @@ def expected_synapses(model: Model, projection: int) -> float:
     return float(model.expected_synapses(spec) or 0)
 
 
-def memory_needed(model: Model, parts: int) -> int:
-    """Bytes that the connections will take, cut into `parts`, to be known before they are built."""
+def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
+    """Bytes that the connections will take, cut into `parts`, to be known before they are built.
+
+    With several ranks, of which each has so many parts: in each of them.
+    """
     layout = lay_out(model)
-    size_of_target = np.dtype(target_type(model, layout, layout.cuts(parts))).itemsize
+    size_of_target = np.dtype(target_type(model, layout, layout.cuts(parts * ranks))).itemsize
     size_of_weight = 4 if model.run.precision == "float32" else 8
     total = 0.0
     for index, projection in enumerate(model.projections):
         each = size_of_target
         each += 0 if isinstance(projection.weight, Constant) else size_of_weight
         each += 0 if isinstance(projection.delay, Constant) else 2
-        total += expected_synapses(model, index) * each
+        total += expected_synapses(model, index) * each / ranks
         total += 4 * (model.populations[projection.source].size + 1) * parts
     return round(total)

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from hhsim.config import Loaded
 from hhsim.machine import describe_machine, versions
 from hhsim.recording import Positions, Recorder, TraceColumns
 
 
+class Unrecorded:
+    """What a rank records that writes no file: nothing."""
+
+    def append_spikes(self, population: str, steps: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]) -> None:
+        pass
+
+    def append_frames(self, trace_index: int, frames: npt.NDArray[np.float32]) -> None:
+        pass
+
+    def flush(self, t_ms: float) -> None:
+        pass
+
+
+Output = Recorder | Unrecorded
+
+
 def open_recorder(
-    loaded: Loaded, output: Path, threads: int, overwrite: bool, resume: Positions | None = None
+    loaded: Loaded,
+    output: Path,
+    threads: int,
+    overwrite: bool,
+    resume: Positions | None = None,
+    ranks: int = 1,
 ) -> Recorder:
     """Create the output that a config asks for, or go on with it from earlier positions."""
     model = loaded.model
@@ -26,7 +50,7 @@ def open_recorder(
         dt=model.run.dt,
         duration=model.run.steps * model.run.dt,
         resolved_config=loaded.resolved,
-        facts=_facts(loaded, threads),
+        facts=_facts(loaded, threads) | {"ranks": ranks},
         overwrite=overwrite,
         resume=resume,
     )
