@@ -521,15 +521,15 @@ def interrupt(config: Path, folder: Path, begun: bool, after: float) -> tuple[in
 
 LOSES = """
 import signal
-from hhsim import simulation
-build = simulation.build_cells
+from hhsim.engines import processor
+build = processor.build_cells
 class Lost:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 def losing(*arguments):
     Lost()
     return build(*arguments)
-simulation.build_cells = losing
+processor.build_cells = losing
 """
 
 

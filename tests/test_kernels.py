@@ -121,13 +121,13 @@ def test_what_decides_the_computation_is_part_of_the_text(change):
 def test_another_value_compiles_nothing():
     first = Simulation(load(CONFIGS / "coba.toml", SMALL).model)
     first.compile()
-    before = len(first._module.advance.signatures)
+    before = len(first.engine._module.advance.signatures)
     second = Simulation(
         load(CONFIGS / "coba.toml", (*SMALL, 'cell.hh.channel.na.g_max="77 mS/cm^2"')).model, 2
     )
     second.compile()
-    assert second._module is first._module
-    assert len(second._module.advance.signatures) == before == 1
+    assert second.engine._module is first.engine._module
+    assert len(second.engine._module.advance.signatures) == before == 1
 
 
 # Plain Python

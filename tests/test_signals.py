@@ -52,8 +52,8 @@ def raise_first(number: int, function: Callable[..., object]) -> Callable[..., o
         ("hhsim.config.load", "parse"),
         ("hhsim.recording.files", "check_output"),
         ("hhsim.network.build", "Stage"),
-        ("hhsim.simulation", "build_cells"),
-        ("hhsim.simulation", "load"),
+        ("hhsim.engines.processor", "build_cells"),
+        ("hhsim.engines.processor", "load"),
     ],
 )
 def test_before_the_first_step_nothing_is_left_behind(
