@@ -62,9 +62,7 @@ def channels_of(
     return channels, (sizes[0], sizes[1])
 
 
-def portion(
-    channels: npt.NDArray[np.int64], part: npt.NDArray[np.int64], sums: int
-) -> npt.NDArray[np.int64]:
+def portion(channels: npt.NDArray[np.int64], part: npt.NDArray[np.int64], sums: int) -> npt.NDArray[np.int64]:
     """Where in the `counts` (`sums` 0) or `sums` (1) of `channels` each number of those of `part` stands.
 
     `part` are the channels of some of the blocks that `channels` are for.

@@ -23,8 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class Cells(NamedTuple):
-    """The cells of some blocks of the network, or of all. Block b of those holds its rows (`Structure.rows`) from `state[starts[b]]` on,
-    LANES numbers each. The rows are in the units of the model: mV, nS, pA; gates are shares of 1."""
+    """The cells of some blocks of the network, or of all. Each such block b holds its rows (`Structure.rows`)
+    from `state[starts[b]]` on, LANES numbers each, in the units of the model: mV, nS, pA; gates are shares
+    of 1."""
 
     state: npt.NDArray[Any]  # real, flat
     starts: npt.NDArray[np.uint64]  # (blocks,)
@@ -84,9 +85,7 @@ _ARRAY_FUNCTIONS = {
 }
 
 
-def parameter_values(
-    model: Model, population: Population, name: str, nodes: range | None = None
-) -> Floats:
+def parameter_values(model: Model, population: Population, name: str, nodes: range | None = None) -> Floats:
     """The values of a cell parameter, such as "na.g_max", for some cells of a population, or all.
 
     "<receptor>.decay" is the factor of its conductance for a step, or for half a step where the method is
@@ -161,9 +160,7 @@ def _from_file(given: FromFile, population: Population, name: str, nodes: range)
     return values
 
 
-def build_cells(
-    model: Model, layout: Layout, blocks: range | None = None
-) -> tuple[Cells, list[Structure]]:
+def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tuple[Cells, list[Structure]]:
     """Lay out the states and varying parameters of the cells of some blocks, or all, in memory.
 
     Returns also the distinct structures of all cells of the network.

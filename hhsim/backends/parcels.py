@@ -1,4 +1,7 @@
-"""Spikes of an epoch as a parcel for other processes: the number of each step, then the lanes, step by step."""
+"""Spikes of an epoch as a parcel for other processes.
+
+A parcel holds the number of spikes in each step, then their lanes, step by step.
+"""
 
 from __future__ import annotations
 

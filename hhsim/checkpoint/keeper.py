@@ -40,7 +40,10 @@ class Keeper:
         config: str,
         began: float,
     ) -> None:
-        """`recorder` is None on ranks that write no file; `began` is the moment of `time.perf_counter()` at which the run began, its start included."""
+        """`recorder` is None on ranks that write no file.
+
+        `began` is the moment of `time.perf_counter()` at which the run began, its start included.
+        """
         self._policy = policy
         self._output = output
         self._simulation = simulation

@@ -80,10 +80,10 @@ def run(
     """Simulate CONFIG and write its spikes and traces to an HDF5 file (SONATA).
 
     The same config and seed give the same spikes, bit for bit, with any number of threads, in one go or in
-    several; under mpiexec, also with any number of ranks (python -m pip install 'hhsim[mpi]'), each of which
-    holds a share of the network. A run that is stopped (Ctrl-C, SIGTERM, SIGUSR1, --max-wall, a guard) is saved in a checkpoint
+    several. A run that is stopped (Ctrl-C, SIGTERM, SIGUSR1, --max-wall, a guard) is saved in a checkpoint
     beside the output, from which --resume goes on; CONFIG may then be left out. With a longer --duration,
-    --resume extends a run whose end was saved.
+    --resume extends a run whose end was saved. Under mpiexec the processes share the network, to the same
+    bits again (python -m pip install 'hhsim[mpi]').
 
     \b
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"

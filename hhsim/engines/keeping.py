@@ -17,7 +17,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def take(engine: Processor) -> Arrays:
-    """All that decides what comes next, whatever the cuts; arrays of the engine where it is alone, not copies.
+    """All that decides what comes next, whatever the cuts; where the engine is alone, its arrays, not copies.
 
     state, counts and sums as in `Cells` and `Arrivals`; history: the lanes that spiked in the steps that
     delays reach back to, ascending, those of row r from history_ends[r] to history_ends[r + 1];

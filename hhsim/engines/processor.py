@@ -76,9 +76,7 @@ class Processor:
         below = [0] if cuts[0] > 0 else []
         above = [self.layout.blocks] if cuts[-1] < self.layout.blocks else []
         bounds = np.array([*below, *cuts, *above], np.int64) * LANES
-        self.plan = meeting.Plan(
-            cuts, history, self.epoch, arrived, patience, False, len(below), bounds
-        )
+        self.plan = meeting.Plan(cuts, history, self.epoch, arrived, patience, False, len(below), bounds)
         # Whatever fires, every step that is kept has room, and an epoch more, or two for those of other
         # ranks; memory that no spike touches is never taken.
         epochs = 1 if self.exchange.ranks == 1 else 2
@@ -200,7 +198,9 @@ class Processor:
         if self.exchange.rank > 0:
             return own
         return [
-            np.concatenate([piece.reshape(len(frames), piece.size // max(len(frames), 1)) for piece in each], 1)
+            np.concatenate(
+                [piece.reshape(len(frames), piece.size // max(len(frames), 1)) for piece in each], 1
+            )
             for frames, each in pieces
         ]
 

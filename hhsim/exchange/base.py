@@ -149,7 +149,7 @@ def exit_code_of(error: BaseException | None) -> int:
 
 
 def share_out(blocks: int, threads: Sequence[int]) -> list[list[int]]:
-    """Cut `blocks` evenly among all threads of all ranks: the cuts of each rank, from its first to its last."""
+    """Cut `blocks` evenly among all threads of all ranks: the cuts of each rank, both ends included."""
     parts = sum(threads)
     cuts = [blocks * part // parts for part in range(parts + 1)]
     firsts = np.cumsum([0, *threads]).tolist()

@@ -10,9 +10,9 @@ from hhsim.exchange.base import Exchange
 
 def threads_of(exchange: Exchange) -> int:
     """Threads for each rank: the processors that it may use, shared with those that may use the same."""
-    from hhsim.jit import available_processors
+    from hhsim import jit
 
-    return max(available_processors() // exchange.sharing, 1)
+    return max(jit.available_processors() // exchange.sharing, 1)
 
 
 def shared_config(exchange: Exchange, load: Callable[[], Loaded]) -> Loaded:

@@ -59,8 +59,8 @@ def connect(
 
     Every partition of one config yields the same network; the cuts need not cover all of it. `real` is the
     type of individual weights. `gather` brings together what concerns the whole network, such as the least
-    delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot satisfy,
-    FileFailed for a file of edges that cannot be used, and TooManySynapses.
+    delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot
+    satisfy, FileFailed for a file of edges that cannot be used, and TooManySynapses.
     """
     threads = threads or available_processors()
     places, table, uniform_weights = _tables(model, layout, cuts)
@@ -91,8 +91,9 @@ def connect(
             stage.fill(built)
             stage.weigh(built)
             stage.delay(built)
-        own = np.array([(*stage.delays(built), stage.in_degree(built)) for stage in stages], np.int64)
-        everywhere = np.stack(gather(own.ravel())).reshape(-1, len(stages), 3)
+        rows = [(*stage.delays(built), stage.in_degree(built)) for stage in stages]
+        own = np.array(rows, np.int64).reshape(-1, 3)
+        everywhere = np.stack([each.reshape(own.shape) for each in gather(own.ravel())])
         for stage, (least, most, in_degree) in zip(stages, _extremes(everywhere), strict=True):
             stage.split_delays(built, least, most)
             table[stage.index, c.IN_DEGREE_MAX] = in_degree
@@ -100,7 +101,7 @@ def connect(
 
 
 def _extremes(everywhere: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """The least delay, the longest one and the largest in-degree of each projection, of those of each rank."""
+    """Least and longest delay and largest in-degree of each projection, from (processes, projections, 3)."""
     least, most = everywhere[:, :, 0].min(axis=0), everywhere[:, :, 1:].max(axis=0)
     return [(int(a), int(b), int(c)) for a, (b, c) in zip(least, most, strict=True)]
 

@@ -42,7 +42,6 @@ def alone(own: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     return [own]
 
 
-
 class Connections(NamedTuple):
     """All synapses onto the blocks of some parts.
 

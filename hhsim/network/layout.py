@@ -33,7 +33,9 @@ class Place:
 
     def nodes_in(self, blocks: range) -> range:
         """Its cells in `blocks`."""
-        first, stop = (min(max(cut * LANES - self.first, 0), self.size) for cut in (blocks.start, blocks.stop))
+        first, stop = (
+            min(max(cut * LANES - self.first, 0), self.size) for cut in (blocks.start, blocks.stop)
+        )
         return range(first, max(first, stop))
 
     @property

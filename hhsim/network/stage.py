@@ -77,13 +77,13 @@ class Stage:
         return [run for run in (synapses.lags_of(built, part, self.index) for part in self.parts) if run.size]
 
     def delays(self, built: Connections) -> tuple[int, int]:
-        """The least and the longest of the individual delays, steps; beyond all and none where there are none."""
+        """The least and the longest of the individual delays, steps; beyond all, and 0, if there are none."""
         runs = self._delays(built)
         least = min((int(run.min()) for run in runs), default=synapses.MOST_STEPS + 1)
         return least, max((int(run.max()) for run in runs), default=0)
 
     def split_delays(self, built: Connections, least: int, most: int) -> None:
-        """Split individual delays, from `least` to `most` in the whole network, into the least and the lags."""
+        """Split individual delays, `least` to `most` in the whole network, into the least and the lags."""
         if isinstance(self.spec.delay, Constant):
             return
         least = min(least, most)

@@ -11,11 +11,13 @@ from hhsim.config import Loaded
 from hhsim.machine import describe_machine, versions
 from hhsim.recording import Positions, Recorder, TraceColumns
 
+Numbers = npt.NDArray[np.int64]
+
 
 class Unrecorded:
     """What a rank records that writes no file: nothing."""
 
-    def append_spikes(self, population: str, steps: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]) -> None:
+    def append_spikes(self, population: str, steps: Numbers, nodes: Numbers) -> None:
         pass
 
     def append_frames(self, trace_index: int, frames: npt.NDArray[np.float32]) -> None:

@@ -94,9 +94,7 @@ def run(
         path = Path(os.fspath(config))
         loaded = shared_config(
             exchange,
-            lambda: load(
-                path, overrides, run=given, default_seed=_seed_of(place, found) if resume else None
-            ),
+            lambda: load(path, overrides, run=given, default_seed=_seed_of(place, found) if resume else None),
         )
     elif given or overrides:
         late = [*given, *(["overrides"] if overrides else [])]
