@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hhsim.errors import Diverged
+from hhsim.exchange import Exchange
 from hhsim.model import Model
 from hhsim.simulation import Simulation
 
@@ -45,9 +46,10 @@ def run(
     chunk_steps: int = 1000,
     most_steps: tuple[int | None, ...] = (None,),
     together: bool | None = None,
+    exchange: Exchange | None = None,
 ) -> Outcome:
     """Run `model` to its end or its divergence; `most_steps` are taken in turn."""
-    simulation = Simulation(model, threads, chunk_steps)
+    simulation = Simulation(model, threads, chunk_steps, exchange)
     simulation.compile()
     if together is not None:
         simulation.engine.plan = simulation.engine.plan._replace(together=together)

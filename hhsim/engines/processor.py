@@ -194,15 +194,15 @@ class Processor:
         own = frames_of(self.samples, first, steps)
         if self.exchange.ranks == 1:
             return own
-        pieces = [(frames, self.exchange.to_root(frames.ravel())) for frames in own]
+        gathered = [self.exchange.to_root(frames.ravel()) for frames in own]
         if self.exchange.rank > 0:
             return own
-        return [
-            np.concatenate(
-                [piece.reshape(len(frames), piece.size // max(len(frames), 1)) for piece in each], 1
-            )
-            for frames, each in pieces
-        ]
+        whole = []
+        for frames, trace, pieces in zip(own, self.model.traces, gathered, strict=True):
+            count, nodes = len(frames), trace.nodes[1] - trace.nodes[0]
+            shares = [piece.reshape(count, piece.size // count) for piece in pieces] if count else []
+            whole.append(np.concatenate(shares, axis=1) if count else np.zeros((0, nodes), np.float32))
+        return whole
 
     def failure(self) -> tuple[int, int] | None:
         """Step and lane of the first potential that is not finite, if there is one."""

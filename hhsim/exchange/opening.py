@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from hhsim.errors import NoSuchDevice, NotInstalled
 from hhsim.exchange.base import Alone, Exchange
 from hhsim.launching import launched_ranks, note_joined
@@ -18,8 +16,10 @@ def open_exchange() -> Exchange:
     started = launched_ranks()
     if started == 1:
         return Alone()
-    if find_spec("mpi4py") is None:
-        raise NotInstalled("mpi4py", "mpi")
+    try:
+        import mpi4py  # noqa: F401  (says whether it is there; whether MPI is, only its part MPI can say)
+    except ImportError as error:
+        raise NotInstalled("mpi4py", "mpi") from error
     try:
         from hhsim.exchange.mpi import Mpi
 
