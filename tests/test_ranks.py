@@ -19,6 +19,7 @@ from hhsim import memory
 from hhsim.checkpoint.snapshot import restore, take
 from hhsim.config import load
 from hhsim.errors import Diverged, FailedElsewhere, GuardStopped, HhsimError, HhsimWarning
+from hhsim.estimating import estimate, probe
 from hhsim.exchange import Exchange, share_out
 from hhsim.exchange.loopback import run_loopback
 from hhsim.exchange.sharing import shared_config
@@ -297,6 +298,17 @@ def test_each_rank_needs_its_share_of_the_memory(small) -> None:
     # What does not shrink is where the rows of all sources begin, 4 bytes each, for each thread.
     assert four.network - one.network / 4 < 4 * 160040 * 2
     assert memory.needed(large, 1, 1) == memory.needed(large, 1)
+
+
+def test_an_estimate_is_that_of_each_rank(small, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.1)
+    told = run_loopback(2, lambda exchange: estimate(load(small), threads=1, exchange=exchange))
+    alone = estimate(load(small), threads=1)
+    assert [(each.ranks, each.threads, each.neurons) for each in told] == [(2, 1, 200)] * 2
+    assert {each.synapses for each in told} == {alone.synapses}
+    assert told[0].memory_bytes["state"] == pytest.approx(alone.memory_bytes["state"] / 2, rel=0.01)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from hhsim.errors import NoSuchDevice, NotInstalled
 from hhsim.exchange.base import Alone, Exchange
 from hhsim.launching import launched_ranks, note_joined
@@ -21,7 +23,9 @@ def open_exchange() -> Exchange:
     except ImportError as error:
         raise NotInstalled("mpi4py", "mpi") from error
     try:
-        from hhsim.exchange.mpi import Mpi
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of mpi4py, where we refuse below
+            from hhsim.exchange.mpi import Mpi
 
         exchange = Mpi()
     except (ImportError, RuntimeError) as error:  # no MPI library, or none that can be loaded
