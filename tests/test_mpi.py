@@ -104,12 +104,12 @@ def test_any_number_of_ranks_writes_what_one_process_writes(
         )
 
 
-def interrupted(running: subprocess.Popen[str], output: Path, number: int) -> Done:
-    """Send the signal to mpiexec once the run has begun."""
-    while not output.exists():
+def interrupted(running: subprocess.Popen[str], output: Path, number: int, since: int = 0) -> Done:
+    """Send the signal to mpiexec once the run writes its output, later than at `since`."""
+    while not output.exists() or output.stat().st_mtime_ns < since:
         assert running.poll() is None, running.communicate()
         time.sleep(0.01)
-    time.sleep(0.3)
+    time.sleep(0.2)
     running.send_signal(number)
     done = end(running)
     assert "hhsim" not in done.out  # mpiexec speaks of Ctrl-C there
@@ -127,8 +127,9 @@ def test_interrupted_on_two_ranks_resumed_on_three_and_finished_on_one(small, tm
     with hhsim.open(output) as recording:
         stops = [recording.stopped_at_ms]
         assert not recording.complete
+    since = time.time_ns()
     second = start(3, "run", "--resume", *shown, cwd=tmp_path)
-    assert interrupted(second, output, signal.SIGUSR1).code == 75
+    assert interrupted(second, output, signal.SIGUSR1, since).code == 75
     with hhsim.open(output) as recording:
         stops.append(recording.stopped_at_ms)
     assert 0 < stops[0] < stops[1] < 12000
