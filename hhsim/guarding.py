@@ -64,14 +64,16 @@ class Watch:
         if guards is None or simulation.step < self._next_look(guards):
             return
         t_ms = simulation.step * simulation.model.run.dt
-        if guards.rate_max is not None:
-            self._rates(guards.rate_max, t_ms)
-        if guards.silent_for is not None:
-            self._silence(guards.silent_for, t_ms)
-        if guards.v_range is not None:
-            self._potentials(*guards.v_range, t_ms)
-        self._window_step = simulation.step
-        self._window_spikes = dict(simulation.spike_counts)
+        try:
+            if guards.rate_max is not None:
+                self._rates(guards.rate_max, t_ms)
+            if guards.silent_for is not None:
+                self._silence(guards.silent_for, t_ms)
+            if guards.v_range is not None:
+                self._potentials(*guards.v_range, t_ms)
+        finally:  # who goes on after a stop does so as if nothing had been seen
+            self._window_step = simulation.step
+            self._window_spikes = dict(simulation.spike_counts)
 
     def _rates(self, most: float, t_ms: float) -> None:
         dt = self._simulation.model.run.dt

@@ -28,7 +28,7 @@ def foreign(path: Path, what: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileFailed(str(path), "there is no such file") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         reason = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise FileFailed(str(path), f"cannot be read as {what} ({reason})") from error
 

@@ -5,9 +5,11 @@ Import this module before `numba` where you can: some settings are read once, wh
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -17,13 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hhsim.errors import HhsimWarning, NoThreads
+from hhsim.errors import FileFailed, HhsimWarning, NoThreads
 
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
     "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
     "network", "state", "arrivals", "inputs", "samples", "backends", "rendering",
 )  # fmt: skip
+
+LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use
 
 MOST_THREADS = 256  # an upper bound costs nothing with OpenMP: threads are made when they are asked for
 
@@ -58,25 +62,36 @@ def cache_folder() -> Path:
     """The folder for compiled code and rendered kernels; made if need be.
 
     `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where none can be
-    written, a temporary folder serves this process alone, with a warning.
+    written, a temporary folder serves this process alone, with a warning. Raises FileFailed if there is no
+    room for that either.
     """
-    base = os.environ.get("HHSIM_CACHE_DIR")
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = (Path(base) if base else Path(cache_home) / "hhsim") / source_key()
+    folder: Path | str = "of the home folder"
     try:
+        folder = _base_folder().absolute() / source_key()
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(LEAST_BYTES))
+        return folder
+    except (OSError, RuntimeError) as error:  # Python raises the latter for who has no home
+        reason = getattr(error, "strerror", None) or str(error)
+    try:
         temporary = tempfile.mkdtemp(prefix="hhsim-")
-        warnings.warn(
-            f"the cache folder {folder} cannot be written ({error.strerror}): "
-            "this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder that can",
-            HhsimWarning,
-            stacklevel=2,
-        )
-        return Path(temporary)
-    return folder
+    except OSError as error:
+        raise FileFailed(str(folder), f"compiled code cannot be kept ({reason}), nor elsewhere") from error
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    warnings.warn(
+        f"the cache folder {folder} cannot be written ({reason}): "
+        "this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder that can",
+        HhsimWarning,
+        stacklevel=2,
+    )
+    return Path(temporary)
+
+
+def _base_folder() -> Path:
+    if base := os.environ.get("HHSIM_CACHE_DIR"):
+        return Path(base)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hhsim"
 
 
 def _configure() -> None:

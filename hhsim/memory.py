@@ -13,7 +13,7 @@ import numpy as np
 from hhsim.cell import structure_of
 from hhsim.errors import HhsimError, NotEnoughMemory
 from hhsim.model import Constant, Model, Projection, Uniform
-from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses
+from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses, tile
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
 from hhsim.network.plan import span_of
@@ -148,13 +148,15 @@ def require(model: Model, threads: int, ranks: int = 1, on_host: int = 1) -> Non
         when a file of edges cannot be read
     """
     cells = sum(population.size for population in model.populations.values())
-    if lay_out(model).lanes > MOST_LANES:
+    layout = lay_out(model)
+    if layout.lanes > MOST_LANES:
         raise TooManyCells(cells)
     memory, available = needed(model, threads, ranks), available_bytes() // on_host
     if memory.total > available:
         raise NotEnoughMemory(memory.total, available, _what(cells, ranks), asdict(memory))
+    tiles = len(tile(model, layout, layout.cuts(threads * ranks)).cuts) - 1
     for index in range(len(model.projections)):
-        synapses = round(expected_synapses(model, index) / (threads * ranks))
+        synapses = round(expected_synapses(model, index) / tiles)
         if synapses > MOST_IN_A_PART:
             raise TooManySynapses(index, synapses)
 

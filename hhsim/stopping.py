@@ -57,7 +57,6 @@ def stoppable() -> Iterator[None]:
             raise Stopped(number)
 
     _raised.clear()
-
     for number in before:
         signal.signal(number, stop)
     try:
@@ -74,6 +73,7 @@ def stoppable() -> Iterator[None]:
 def noted() -> Iterator[list[int]]:
     """While it lasts, the first signal is only noted in the list; after it, all is as it was before.
 
+    SIGUSR1 is noted however often it comes, and whatever came before: it never cuts short what is written.
     An earlier one that was lost stands in the list from the beginning.
     """
     pending = list(_raised)
@@ -82,8 +82,8 @@ def noted() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> None:
         pending.append(number)
         if number in INSISTENT:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            for each in before.keys() & set(INSISTENT):
+                signal.signal(each, before[each])
 
     for number in before:
         signal.signal(number, note)

@@ -138,8 +138,8 @@ class Beacon:
             flush(self, t_ms)
             values[2:4] = t_ms, 0
 
-        def noted_write(self: Journal, size: int, changes: list[tuple[int, bytes]]) -> None:
-            write(self, size, changes)
+        def noted_write(self: Journal, file: int, size: int, changes: list[tuple[int, bytes]]) -> None:
+            write(self, file, size, changes)
             values[4:] = len(changes)
 
         def noted_put(self: Storage, data: bytes, address: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,14 @@ def small_run(small: Path, tmp_path_factory: pytest.TempPathFactory):  # type: i
     import hhsim
 
     return hhsim.run(small, output=tmp_path_factory.mktemp("run") / "out.h5", threads=2)
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder, in memory if there is one: a disk may take 5 ms for each of thousands of waits."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)

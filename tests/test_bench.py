@@ -89,7 +89,10 @@ def test_the_figures_of_a_row_agree_with_each_other(measured) -> None:
     wall = series.ns_per_neuron_step(one) * 1e-9 * 200 * series.steps
     assert wall == pytest.approx(one.median * 0.02)
     assert series.events_per_s(one) * wall == pytest.approx(series.events)
+    delivery = one.phases["delivery"] * wall
+    assert series.ns_per_event(one) * 1e-9 * series.events == pytest.approx(delivery)
     told = measured.to_dict()["series"][0]["rows"][1]
+    assert told["ns_per_event"] == pytest.approx(series.ns_per_event(series.rows[1]))
     assert told["efficiency"] == pytest.approx(one.median / series.rows[1].median / 2)
 
 
@@ -111,7 +114,7 @@ def test_a_timed_rendering_computes_the_same_and_adds_lines_alone(small) -> None
     timed.advance()
     assert plain.engine.cells.state.tobytes() == timed.engine.cells.state.tobytes()
     assert not plain.engine.work.ticks.any()
-    assert (timed.engine.work.ticks[:2, :4] > 0).all()
+    assert (timed.engine.work.ticks[:2, :5] > 0).all()
     texts = [[line for line in render(plain.structures, each).splitlines() if line] for each in (False, True)]
     extra = [line for line in texts[1] if line not in texts[0]]
     assert [line for line in texts[1] if line not in extra] == texts[0]

@@ -13,13 +13,14 @@ from hhsim.config import load
 SMALLER = {  # networks that would take too long here
     "coba_100k": ("population.exc.size=800", "population.inh.size=200"),
     "coba_1m": ("population.exc.size=800", "population.inh.size=200"),
+    "cortical": ("population.exc.size=800", "population.inh.size=200"),
 }
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 def test_the_benchmarks_are_there() -> None:
-    assert {"coba", "coba_100k", "coba_1m", "single"} <= set(NAMES)
+    assert {"coba", "coba_100k", "coba_1m", "cortical", "single"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

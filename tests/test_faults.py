@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import namedtuple
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +25,7 @@ from conftest import CONFIGS
 
 import hhsim
 from hhsim import jit
+from hhsim.checkpoint import container
 from hhsim.errors import FileFailed, HhsimWarning
 from hhsim.recording import Recorder
 from hhsim.rendering import program
@@ -113,17 +118,24 @@ def on_a_small_disk(folder: Path, code: str, *arguments: object) -> tuple[list[l
 
 def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(small, small_run, tmp_path) -> None:
     code = """
-mount("-o", "size=700k")
+from hhsim.simulation import Simulation
+advance = Simulation.advance
+def filling(self, most=None):
+    if self.step >= 300:
+        fill()
+    return advance(self, min(most or 50, 50))
+mount("-o", "size=8m")
+Simulation.advance = filling
 tell(run("--set", sys.argv[1], "--checkpoint-every", "0s"), sorted(os.listdir(disk)))
 tell(main(["info", "disk/out.h5", "--json"]))
+Simulation.advance = advance
 mount("-o", "remount,size=64m")
 tell(run("--set", sys.argv[1], "--resume"), sha())
 """
     (full, _, after), err = on_a_small_disk(tmp_path, code, ALL_V, small)
     assert full[0] == 5
     assert "No space left on device" in err
-    assert set(full[1]) <= {"out.h5", "out.checkpoint", "out.checkpoint.previous"}
-    assert "out.checkpoint" in full[1]
+    assert full[1] == ["ballast", "out.checkpoint", "out.checkpoint.previous", "out.h5"]
     assert after == [0, dict(small_run.spikes_sha256)]
 
 
@@ -158,16 +170,17 @@ from hhsim.simulation import Simulation
 def build(*arguments):
     raise AssertionError("the network was built")
 Simulation.__init__ = build
-mount("-o", "size=1m")
+mount("-o", "size=600k")
+tell(run("--set", sys.argv[1]), os.listdir(disk))
 fill()
 tell(run(), os.listdir(disk))
 os.unlink("disk/ballast")
 mount("-o", "remount,ro")
 tell(run(), os.listdir(disk))
 """
-    told, err = on_a_small_disk(tmp_path, code, small)
-    assert [each[0] for each in told] == [5, 5]
-    assert told[1][1] == []
+    told, err = on_a_small_disk(tmp_path, code, ALL_V, small)
+    assert told == [[6, []], [5, ["ballast"]], [5, []]]
+    assert "a recording of 0.1 s would take 0.00 GB of disk" in err
     assert "no space is left in the folder disk" in err
     assert "it cannot be written in the folder disk (Read-only file system)" in err
 
@@ -188,6 +201,66 @@ tell(int(total.total(np.arange(10))))
     assert told == [[45]]
     assert "compiled code cannot be kept" in err
     assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_checkpoint_that_is_cut_short_leaves_the_one_before(
+    command, small, small_run, monkeypatch, number
+) -> None:
+    """By a limit on the size of files, which every system has."""
+    write, calls = container.write, []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def cut_short(*arguments: object) -> None:
+        calls.append(1)
+        if len(calls) < number:
+            return write(*arguments)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+        try:
+            return write(*arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "write", cut_short)
+        result = command("run", small, "-q", "--checkpoint-every", "0s")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == "hhsim: out.checkpoint: the checkpoint cannot be written (File too large)\n"
+    left = ["out.checkpoint", "out.checkpoint.previous", "out.h5"]
+    assert names(Path()) == (left if number == 4 else left[2:])
+    with hhsim.open("out.h5") as recording:
+        assert 0 < recording.stopped_at_ms < 100
+        assert recording.checksums == {name: recording.sha256(name) for name in recording.spikes}
+    if number == 4:
+        again = command("run", small, "-q", "--json", "--resume")
+        assert json.loads(again.out)["spikes_sha256"] == small_run.spikes_sha256
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_run_whose_traces_cannot_fit_the_disk_is_refused_before_any_work(
+    command, small, monkeypatch
+) -> None:
+    """700 kB of them; what of the output is there already counts as room, as it is replaced or goes on."""
+    trace = ("--set", ALL_V)
+    halves = ("--checkpoint-every", "1h", "--duration")
+    assert command("run", small, "-q", *trace, *halves, "50 ms").code == 0
+    assert Path("out.h5").stat().st_size > 300_000
+    free = Usage(1 << 40, 0, 500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    with monkeypatch.context() as nothing:
+        nothing.setattr("hhsim.running.session.Simulation", None)
+        refused = command("run", small, "-q", *trace, "-o", "other.h5")
+        longer = command("run", small, "-q", *trace, "--resume", "--duration", "1 s")
+    for result in (refused, longer):
+        assert (result.code, result.out) == (6, "")
+        assert "GB of disk, but only 0.00 GB are free in the folder" in result.err
+    assert names(Path()) == ["out.checkpoint", "out.h5"]
+    assert command("run", small, "-q", *trace, "--resume").code == 0
+    assert command("run", small, "-q", *trace, "--force", "--duration", "1 ms").code == 0
+    free = Usage(0, 0, 0)  # as file systems say that do not know
+    assert command("run", small, "-q", *trace, "-o", "other.h5", "--duration", "1 ms").code == 0
 
 
 # Other people's hands on the output
@@ -281,6 +354,12 @@ def test_two_runs_on_one_output_are_one_too_many(small, tmp_path) -> None:
         assert recording.checksums == {name: recording.sha256(name) for name in recording.spikes}
 
 
+def test_a_drawing_backend_that_is_not_there_is_told(tmp_path) -> None:
+    done = python(MAIN, "plot", "out.h5", cwd=tmp_path, MPLBACKEND="nothing")
+    assert done.returncode == 2
+    assert done.stderr == "hhsim: MPLBACKEND=nothing: 'nothing' is not a valid value for backend\n"
+
+
 # Clocks
 
 
@@ -347,7 +426,10 @@ def run(name):
     except HhsimError as error:
         return f"{type(error).__name__}: {error}"
 if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        before = pool.apply(run, ["before.h5"])
     wanted = run("parent.h5")
+    print(before == wanted)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         print(pool.apply(run, ["forked.h5"]))
     with multiprocessing.get_context("spawn").Pool(2) as pool:
@@ -363,7 +445,8 @@ def test_a_forked_process_says_that_it_cannot_and_a_spawned_one_can(small, tmp_p
     done = subprocess.run(
         line, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
     )
-    forked, spawned, again = done.stdout.splitlines()
+    before, forked, spawned, again = done.stdout.splitlines()
+    assert before == "True", "a fork before the first run"
     assert forked.startswith("NoThreads: this process was forked from one that had run a network already")
     assert (spawned, again) == ("True", "True")
 
@@ -478,6 +561,57 @@ def test_a_cache_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatc
     assert (tmp_path / "file").read_text() == "precious"
 
 
+def test_who_has_no_home_gets_a_cache_of_their_own(monkeypatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HHSIM_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.warns(HhsimWarning, match=r"Could not determine home directory.*set HHSIM_CACHE_DIR"):
+        assert jit.cache_folder.__wrapped__().is_dir()
+
+
+def test_where_nothing_can_be_written_that_is_said(tmp_path) -> None:
+    environment = {"HHSIM_CACHE_DIR": "/proc/none", "TMPDIR": "/proc/none"}
+    code = "import tempfile; tempfile._get_default_tempdir = lambda *_: '/proc/none'; " + MAIN
+    done = python(code, "run", CONFIGS / "coba.toml", "-q", cwd=tmp_path, **environment)
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.startswith("hhsim: /proc/none/")
+    assert "compiled code cannot be kept" in done.stderr
+
+
+def test_a_temporary_cache_goes_with_its_process(tmp_path) -> None:
+    code = "from hhsim import jit; print(jit.cache_folder())"
+    environment = {"HHSIM_CACHE_DIR": "/proc/none", "TMPDIR": str(tmp_path)}
+    done = python(code, cwd=tmp_path, **environment)
+    assert Path(done.stdout.strip()).parent == tmp_path
+    assert not Path(done.stdout.strip()).exists()
+
+
+def test_a_cache_may_belong_to_a_group(tmp_path, monkeypatch) -> None:
+    """Others may read what one of them rendered, as far as their umask lets them."""
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    before = os.umask(0o022)
+    try:
+        module = program.load("def answer():\n    return 43\n")
+    finally:
+        os.umask(before)
+    del sys.modules[module.__name__]
+    assert Path(module.__file__).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_kernel_that_finds_no_room_is_an_error_with_a_reason(tmp_path, monkeypatch) -> None:
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    with pytest.raises(FileFailed, match=r"compiled code cannot be kept \(No space left on device\)"):
+        program.load("def answer():\n    return 44\n")
+    assert names(tmp_path) == []
+
+
 def test_a_rendered_kernel_needs_no_hard_links_and_is_mended(tmp_path, monkeypatch) -> None:
     def refused(*arguments: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -543,16 +677,16 @@ def test_an_interrupt_that_a_library_swallows_stops_the_run_all_the_same(small, 
         assert 0 < recording.stopped_at_ms < 1e5
 
 
-def test_an_interrupt_at_any_moment_leaves_things_in_order(small, tmp_path) -> None:
-    """Ctrl-C at 24 moments: in runs that start, that simulate and save, and that go on."""
-    moments = [(i % 2 == 1, (0.15 + 0.05 * i) if i % 2 == 0 else 0.013 * i) for i in range(24)]
-    folders = [tmp_path / str(i) for i in range(4)]
+def test_an_interrupt_at_any_moment_leaves_things_in_order(small, fast) -> None:
+    """Ctrl-C at 16 moments: in runs that start, that simulate and save, and that go on."""
+    moments = [(i % 2 == 1, (0.15 + 0.08 * i) if i % 2 == 0 else 0.019 * i) for i in range(16)]
+    folders = [fast / str(i) for i in range(4)]
 
-    def six(folder: Path) -> list[tuple[int, str, list[str], bool]]:
+    def four(folder: Path) -> list[tuple[int, str, list[str], bool]]:
         """In one folder, so that most of them go on."""
         folder.mkdir()
         told = []
-        for begun, after in moments[6 * folders.index(folder) :][:6]:
+        for begun, after in moments[4 * folders.index(folder) :][:4]:
             code, err = interrupt(small, folder, begun, after)
             complete = False
             if (folder / "out.h5").exists():
@@ -563,7 +697,7 @@ def test_an_interrupt_at_any_moment_leaves_things_in_order(small, tmp_path) -> N
         return told
 
     with ThreadPoolExecutor(2) as pool:
-        for folder, runs in zip(folders, pool.map(six, folders), strict=True):
+        for folder, runs in zip(folders, pool.map(four, folders), strict=True):
             for code, err, left, complete in runs:
                 assert (code, complete) == (130, False), err
                 assert "Traceback" not in err, err
@@ -573,7 +707,7 @@ def test_an_interrupt_at_any_moment_leaves_things_in_order(small, tmp_path) -> N
     with hhsim.open(saved[-1] / "out.h5") as recording:
         duration = f"{round(recording.stopped_at_ms) + 10} ms"
     again = hhsim.run(small, output=saved[-1] / "out.h5", duration=duration, resume=True)
-    whole = hhsim.run(small, output=tmp_path / "whole.h5", duration=duration)
+    whole = hhsim.run(small, output=fast / "whole.h5", duration=duration)
     assert again.spikes_sha256 == whole.spikes_sha256
 
 

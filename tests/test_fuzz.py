@@ -22,13 +22,16 @@ import pytest
 from conftest import CONFIGS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from recordings import write
 
 import hhsim
 from hhsim.cli import main
 from hhsim.config.load import MOST_BYTES
 from hhsim.errors import FileFailed
-from hhsim.recording import open_recording
+from hhsim.inspecting import checked
+from hhsim.recording import Recording, open_recording, select
 from hhsim.recording.plausible import check_frames, check_sizes, check_times
+from hhsim.recording.selection import selected_spikes
 
 MOST_SECONDS = 120  # for all files of a test
 
@@ -327,6 +330,90 @@ def test_values_of_types_that_nobody_writes_are_not_read(recorded, tmp_path) -> 
             h5py.h5a.create(file["hhsim"].id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
         with pytest.raises(FileFailed, match="values of no known type"):
             open_recording(path)
+
+
+SPIKES = {"exc": [(i, i % 7) for i in range(20)]}
+OF_NO_RUN = [
+    *(("timestamps", i, value) for i in (0, 10, 19) for value in (np.nan, np.inf, -1.0, 0.0, 1e300)),
+    ("timestamps", 10, 0.5),  # before the one before
+    ("timestamps", 19, 100.2),  # after the end of the run
+    *(("node_ids", i, value) for i in (0, 19) for value in (7, 2**31, 2**63, 2**64 - 1)),
+]
+
+
+@pytest.mark.parametrize(("column", "row", "value"), OF_NO_RUN)
+def test_spikes_that_no_run_can_have_written_are_refused_by_all_that_read_them(
+    tmp_path, column, row, value
+) -> None:
+    path = write(tmp_path / "out.h5", SPIKES)
+    with h5py.File(path, "r+") as file:
+        file[f"spikes/exc/{column}"][row] = value
+
+    def pieces(recording: Recording) -> None:
+        list(recording.spikes["exc"].pieces())
+
+    def arrays(recording: Recording) -> None:
+        spikes = recording.spikes["exc"]
+        assert len(spikes.times_ms if column == "timestamps" else spikes.nodes) == 20
+
+    def steps(recording: Recording) -> None:
+        assert column == "node_ids" or len(recording.spikes["exc"].steps) == 20
+        pieces(recording)
+
+    def selected(recording: Recording) -> None:
+        choice = select(recording, start_ms=0.0, stop_ms=100.0, nodes=(0, 7))
+        list(selected_spikes(recording, "exc", choice))
+
+    def of_all_cells(recording: Recording) -> None:
+        list(selected_spikes(recording, "exc", select(recording)))
+
+    def compared(recording: Recording) -> None:
+        list(checked(recording, "exc"))
+
+    for read in (pieces, arrays, steps, selected, of_all_cells, compared):
+        with open_recording(path) as recording, pytest.raises(FileFailed):
+            read(recording)
+
+
+@pytest.mark.parametrize(("column", "row", "value"), [OF_NO_RUN[1], OF_NO_RUN[8], OF_NO_RUN[-1]])
+def test_commands_refuse_such_spikes_and_info_tells_of_them(command, column, row, value) -> None:
+    path = write(Path("out.h5"), SPIKES)
+    shutil.copy(path, "other.h5")
+    with h5py.File(path, "r+") as file:
+        file[f"spikes/exc/{column}"][row] = value
+    for line in (
+        "stats out.h5",
+        "plot out.h5",
+        "export-spikes out.h5 --format csv",
+        "diff out.h5 other.h5",
+        "recover out.h5",
+    ):
+        result = command(*line.split())
+        assert (result.code, result.out) == (5, ""), line
+        assert result.err.startswith("hhsim: out.h5: "), line
+    told = json.loads(command("info", "out.h5", "--json").out)["populations"]
+    assert "cannot have been written by it" in told["exc"]["fault"]
+    assert (told["exc"]["agrees"], told["inh"]["agrees"]) == (False, True)
+    assert sorted(each.name for each in Path().iterdir()) == ["other.h5", "out.h5"]
+
+
+def test_spikes_out_of_order_are_seen_across_pieces_as_well(tmp_path, monkeypatch) -> None:
+    path = write(tmp_path / "out.h5", SPIKES)
+    monkeypatch.setattr("hhsim.recording.contents.SLAB", 10)
+    with open_recording(path) as recording:
+        assert [len(times) for times, _ in recording.spikes["exc"].pieces()] == [10, 10]
+    with h5py.File(path, "r+") as file:
+        file["spikes/exc/timestamps"][10:] = file["spikes/exc/timestamps"][:10]
+    with open_recording(path) as recording, pytest.raises(FileFailed, match="spikes out of order"):
+        list(recording.spikes["exc"].pieces())
+
+
+def test_a_trace_of_more_frames_than_there_are_numbers_is_refused(tmp_path) -> None:
+    path = write(tmp_path / "out.h5", frames=np.zeros((5, 3)))
+    with h5py.File(path, "r+") as file:
+        file["report/exc/mapping/time"][1:] = (1e308, 1e-308)
+    with open_recording(path) as recording, pytest.raises(FileFailed, match="is damaged"):
+        recording.trace("exc")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import hhsim
-from hhsim.checkpoint.store import checkpoint_path
+from hhsim.checkpoint.store import checkpoint_path, load
 from hhsim.config import parse
 from hhsim.errors import ConfigRefused, GuardStopped, Interrupted
 from hhsim.simulation import Simulation
@@ -159,6 +160,29 @@ def test_without_its_guard_a_stopped_run_goes_on_to_the_bits_of_one_without(
             assert np.array_equal(recording.traces[key].data, trace.data)
 
 
+@pytest.mark.parametrize(
+    ("guard", "tight", "loose"),
+    [
+        ("rate_max", "5 Hz", "40 Hz"),
+        ("silent_for", "10 ms", "30 ms"),
+        ("v_range", ["-95 mV", "40 mV"], ["-95 mV", "45 mV"]),
+    ],
+)
+def test_a_guard_that_was_loosened_stops_where_it_would_have(small, tmp_path, guard, tight, loose) -> None:
+    """The stop itself leaves no trace in what the guard has seen."""
+    others = [each for each in overrides_of(guard) if not each.startswith(f"guards.{guard}")]
+
+    def run_until_stopped(output: str, limit: object, resume: bool = False) -> GuardStopped:
+        overrides = [*others, f"guards.{guard}={json.dumps(limit)}"]
+        with pytest.raises(GuardStopped) as found:
+            hhsim.run(small, output=tmp_path / output, overrides=overrides, resume=resume)
+        return found.value
+
+    whole = run_until_stopped("whole.h5", loose)
+    assert run_until_stopped("out.h5", tight).t_ms < whole.t_ms
+    assert run_until_stopped("out.h5", loose, resume=True).args == whole.args
+
+
 def test_guards_that_see_nothing_change_nothing(small, unguarded, tmp_path) -> None:
     wide = ['guards.rate_max="10 kHz"', 'guards.v_range=["-1 V", "1 V"]', 'guards.silent_for="99 ms"']
     summary = hhsim.run(small, output=tmp_path / "out.h5", overrides=[*LOOKS, *ALL_V, *wide])
@@ -194,6 +218,23 @@ def test_a_potential_that_is_no_number_is_always_guarded_and_its_cell_is_shown(c
     for state in ("v", "na.m", "na.h", "k.n", "g.exc", "g.inh"):
         assert f"{state} = " in result.err
     assert not Path("out.checkpoint").exists()  # nothing would come of going on
+
+
+def test_a_checkpoint_from_before_a_potential_was_no_number_stays(command, small, monkeypatch) -> None:
+    """And from there another config may not, but the same one does come to the same end."""
+    advance = Simulation.advance
+    monkeypatch.setattr(Simulation, "advance", lambda self, most=None: advance(self, min(most or 100, 100)))
+    flood = 'target="inh", nodes=[7, 8], start="50 ms", rate="20 kHz", receptor="exc", weight="1e308 nS"'
+    options = ("run", small, "-q", "--set", f'input=[{{model="poisson", {flood}}}]')
+    first = command(*options, "--checkpoint-every", "0s")
+    assert first.code == 4
+    found, remark = load(Path("out.h5"))
+    assert remark == ""
+    assert 0 < found.positions.t_ms <= 50
+    assert np.isfinite(found.snapshot.arrays["state"]).all()
+    again = command(*options, "--resume")
+    assert again.code == 4
+    assert again.err.partition("(")[0] == first.err.partition("(")[0]
 
 
 @pytest.mark.parametrize(

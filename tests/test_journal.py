@@ -18,7 +18,7 @@ import pytest
 
 from hhsim.errors import FileFailed
 from hhsim.recording import Recorder, TraceColumns, open_recording, recover
-from hhsim.recording.journal import journal_path, read_journal
+from hhsim.recording.journal import interrupted, journal_path, read_journal
 
 DT, FLUSHES = 0.1, 2
 SPIKES, FRAMES = 700, 40  # of each flush
@@ -52,13 +52,24 @@ def content(flush: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def check(folder: Path) -> int:
-    """Recover a recording and hold it against what was written; how many flushes are in it."""
+    """Recover a recording and hold it against what was written; how many flushes are in it.
+
+    Where it is not said to be a mixture, it must be whole without that, too.
+    """
     path = folder / "out.h5"
+    if not interrupted(path) and not interrupted(folder / "out.na.m.h5"):
+        hold(path)
     found = recover(path)
     assert not journal_path(path).exists()
     assert recover(path).finished == ()
-    flushes = round(found.stopped_at_ms / (100.0 * DT))
+    flushes = hold(path)
+    assert flushes == round(found.stopped_at_ms / (100.0 * DT))
+    return flushes
+
+
+def hold(path: Path) -> int:
     with open_recording(path) as recording:
+        flushes = round(recording.stopped_at_ms / (100.0 * DT))
         spikes = recording.spikes["exc"]
         whole = [content(i) for i in range(flushes)]
         assert len(spikes) == flushes * SPIKES
@@ -118,9 +129,9 @@ def record_and_die(folder: Path, limit: int, whole: bool = True, created: bool =
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["between operations", "in the middle of a write"])
-def test_a_kill_at_any_operation_loses_nothing_that_was_flushed(tmp_path, whole) -> None:
+def test_a_kill_at_any_operation_loses_nothing_that_was_flushed(fast, whole) -> None:
     """For each operation of a whole recording, in a process that ends there."""
-    counted = tmp_path / "counted"
+    counted = fast / "counted"
     counted.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         operations = count_operations(patch, np.inf)
@@ -130,7 +141,7 @@ def test_a_kill_at_any_operation_loses_nothing_that_was_flushed(tmp_path, whole)
     assert total > 50, operations
     seen = set()
     for limit in range(total):
-        folder = tmp_path / str(limit)
+        folder = fast / str(limit)
         folder.mkdir()
         record_and_die(folder, limit, whole)
         if (folder / "out.h5").exists():  # else it died before there was a recording
@@ -224,8 +235,8 @@ def after_loss_of_power(events: list[Write | Resize | Sync], chooser: random.Ran
     return {name: bytes(content) for name, content in files.items()}
 
 
-def test_a_loss_of_power_at_any_moment_loses_nothing_that_was_flushed(tmp_path, monkeypatch) -> None:
-    written = tmp_path / "written"
+def test_a_loss_of_power_at_any_moment_loses_nothing_that_was_flushed(fast, monkeypatch) -> None:
+    written = fast / "written"
     written.mkdir()
     with monkeypatch.context() as patch:
         events, begin = trace_of_operations(written, patch)
@@ -237,7 +248,7 @@ def test_a_loss_of_power_at_any_moment_loses_nothing_that_was_flushed(tmp_path, 
     for end in range(begin, len(events) + 1):
         for _ in range(3):
             files = after_loss_of_power(events[:end], chooser)
-            folder = tmp_path / "disk"
+            folder = fast / "disk"
             folder.mkdir()
             for name, data in files.items():
                 (folder / name).write_bytes(data)

@@ -22,7 +22,7 @@ from hhsim.errors import Interrupted
 from hhsim.recording import Recorder
 from hhsim.recording.storage import Storage
 from hhsim.simulation import Simulation
-from hhsim.stopping import Stopped, stoppable
+from hhsim.stopping import Stopped, noted, stoppable
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -254,6 +254,17 @@ def test_ignored_signals_stay_ignored() -> None:
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@both
+def test_sigusr1_never_cuts_short_what_is_written(number) -> None:
+    """Nor does it as the second one, after which another Ctrl-C would end the process."""
+    with stoppable(), noted() as pending:
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(number)
+        signal.raise_signal(signal.SIGUSR1)
+        assert pending == [signal.SIGUSR1, number, signal.SIGUSR1]
+        assert all(signal.getsignal(each) != signal.SIG_DFL for each in CODES)
 
 
 def test_no_descriptor_is_lost() -> None:

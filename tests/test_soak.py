@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -25,14 +23,6 @@ sys.path.insert(0, str(SCRIPTS))
 from drawn_networks import COMPOSITIONS, draw  # noqa: E402
 from kill_study import Rows, mistakes, with_h5py, with_hhsim, with_libsonata, write_config  # noqa: E402
 from stoppable_runs import Apart, differences, spread  # noqa: E402
-
-
-@pytest.fixture
-def fast(tmp_path) -> Iterator[Path]:
-    """An empty folder, in memory if there is one: a disk may take 5 ms for each of thousands of waits."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
-        yield Path(folder)
 
 
 def script(name: str, *arguments: str, folder: Path) -> str:

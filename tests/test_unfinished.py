@@ -54,49 +54,53 @@ def unfinished(tmp_path) -> tuple[Path, list[tuple[int, bytes]]]:
     assert path.stat().st_size == size
     journal_path(path).write_bytes(after)
     assert found is not None
-    return path, found[2]
+    return path, found.changes
 
 
-def test_a_mixture_is_refused_and_recovered(unfinished) -> None:
+def test_a_mixture_and_nothing_else_is_refused_and_recovered(unfinished) -> None:
+    """A kill after each write of a flush, and where one was cut, as it may be at the end of a page."""
     path, changes = unfinished
     assert len(changes) > 2
     before, journal = path.read_bytes(), journal_path(path).read_bytes()
-    refused = 0
-    for count in range(len(changes) + 1):
-        path.write_bytes(before)
+    whole = bytearray(before)
+    for address, data in changes:
+        whole[address : address + len(data)] = data
+    cuts = [
+        (number, len(data) * share // 4) for number, (_, data) in enumerate(changes) for share in range(4)
+    ]
+    seen = set()
+    for number, kept in [*cuts, (len(changes), 0)]:
+        now = bytearray(before)
+        for i, (address, data) in enumerate(changes[: number + 1]):
+            some = data if i < number else data[:kept]
+            now[address : address + len(some)] = some
+        path.write_bytes(now)
         journal_path(path).write_bytes(journal)
-        with path.open("r+b") as file:
-            for address, data in changes[:count]:
-                os.pwrite(file.fileno(), data, address)
-        if interrupted(path):
-            refused += 1
+        seen.add((mixture := now not in (before, whole), now == whole))
+        assert interrupted(path) == mixture
+        if mixture:
             with pytest.raises(FileFailed, match="killed in the middle of a flush; `hhsim recover"):
                 open_recording(path)
         else:
             with open_recording(path) as recording:
-                flushes = 2 if count == len(changes) else 1
+                flushes = 2 if now == whole else 1
                 assert recording.stopped_at_ms == flushes
                 assert len(recording.spikes["exc"]) == len(recording.trace("exc").data) == 10 * flushes
         recover(path)
         with open_recording(path) as recording:
             assert recording.spikes["exc"].steps.tolist() == list(range(20))
             assert np.array_equal(recording.trace("exc").data[:, 0], np.repeat([0, 1], 10))
-    assert refused >= len(changes) - 2
+    assert seen == {(False, False), (True, False), (False, True)}
 
 
-def test_a_write_that_was_cut_is_refused(unfinished) -> None:
-    """A kill may cut one change at the end of a page."""
-    path, changes = unfinished
-    before = path.read_bytes()
-    *others, (address, data) = changes
-    there = before[address : address + len(data)].ljust(len(data), b"\0")
-    last = max(i for i, (old, new) in enumerate(zip(there, data, strict=True)) if old != new)
-    with path.open("r+b") as file:
-        for each, content in others:
-            os.pwrite(file.fileno(), content, each)
-        os.pwrite(file.fileno(), data[:last], address)
-    with pytest.raises(FileFailed, match="killed in the middle of a flush"):
-        open_recording(path)
+def test_another_file_in_its_place_is_none_of_the_journal(unfinished, tmp_path) -> None:
+    path, _ = unfinished
+    with recorder(tmp_path / "other.h5") as other:
+        flush(other, 0)
+    (tmp_path / "other.h5").rename(path)
+    assert not interrupted(path)
+    with open_recording(path) as recording:
+        assert len(recording.spikes["exc"]) == 10
 
 
 def test_a_recording_that_is_being_written_is_never_refused(tmp_path) -> None:
@@ -107,7 +111,7 @@ def test_a_recording_that_is_being_written_is_never_refused(tmp_path) -> None:
             with path.open("r+b") as file:  # as a reader may see it in the instant of a commit
                 found = read_journal(journal_path(path))
                 assert found is not None
-                address, data = found[2][-1]
+                address, data = found.changes[-1]
                 os.pwrite(file.fileno(), bytes(len(data)), address)
                 assert not interrupted(path)
                 os.pwrite(file.fileno(), data, address)

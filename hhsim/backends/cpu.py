@@ -91,7 +91,7 @@ def prepare(
     sample(part, k, first_step, cells, samples)
     apply_currents(part, k, cells, currents, plan)
     bring_trains(part, k, first_step, trains, arrivals, plan)
-    deliver(part, k, row, log, connections, arrivals)
+    deliver(part, k, row, log, connections, arrivals, plan)
 
 
 @compiled_inline

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
 from hhsim.backends.meeting import Log, Plan
@@ -19,8 +22,8 @@ from hhsim.inputs import (
     enter_window,
 )
 from hhsim.inputs import FIRST as TRAIN_FIRST
-from hhsim.intrinsics import prefetch
-from hhsim.jit import compiled, inline, kernel
+from hhsim.intrinsics import borrow, prefetch
+from hhsim.jit import compiled, compiled_inline, inline, kernel
 from hhsim.network.connections import (
     DELAY,
     FIRST_LANE,
@@ -65,62 +68,108 @@ def bring_trains(part: int, k: int, first_step: int, trains: Trains, arrivals: A
                 draw_next(trains, train, cell, k // WINDOW)
 
 
+AHEAD = 8  # spikes between the one whose row is delivered and the one whose row is asked for
+LINE = 64  # bytes that memory brings at once
+MOST_LINES = 16  # of a row that are asked for: the processor foresees what follows
+NEAR = 1 << 20  # bytes of targets that lie in the caches anyway
+
+
 @kernel
-def deliver(part: int, k: int, row: int, log: Log, connections: Connections, arrivals: Arrivals) -> None:
+def deliver(
+    part: int, k: int, row: int, log: Log, connections: Connections, arrivals: Arrivals, plan: Plan
+) -> None:
     """Bring the spikes whose least delay ends at step k (row `row` of the log) to this part's channels.
 
-    In the order of projections, then sources: a sum of individual weights is always added up in that order.
+    Tile by tile, so that their arrivals stay in the cache; within a tile in the order of projections, then
+    sources: a sum of individual weights is always added up in that order.
     """
-    targets, starts = connections.targets, connections.row_starts
-    for projection in range(connections.projections.shape[0]):
-        about = connections.projections[projection]
-        emitted = row - 1 - about[DELAY]
-        if emitted < 0:
+    for tile in range(plan.tiles[part], plan.tiles[part + 1]):
+        for projection in range(connections.projections.shape[0]):
+            about = connections.projections[projection]
+            emitted = row - 1 - about[DELAY]
+            if emitted < 0:
+                continue
+            first = about[SOURCE_FIRST_LANE]
+            beyond = first + about[SOURCE_SIZE]
+            for source_part in range(log.nodes.shape[0]):
+                begin, last = log.ends[source_part, emitted], log.ends[source_part, emitted + 1]
+                while begin < last and log.nodes[source_part, begin] < first:
+                    begin += 1
+                end = begin
+                while end < last and log.nodes[source_part, end] < beyond:
+                    end += 1
+                if begin < end:
+                    _deliver_rows(tile, projection, k, log, source_part, begin, end, connections, arrivals)
+
+
+@kernel
+def _deliver_rows(
+    tile: int,
+    projection: int,
+    k: int,
+    log: Log,
+    source_part: int,
+    begin: int,
+    end: int,
+    connections: Connections,
+    arrivals: Arrivals,
+) -> None:
+    """Bring the rows of the spikes from `begin` to `end` of a part's log to one tile.
+
+    A row lies anywhere in memory and is short: it is asked for while those before it are delivered.
+    """
+    connections, arrivals = borrow(connections), borrow(arrivals)
+    place, about = connections.places[tile, projection], connections.projections[projection]
+    channel = arrivals.channels[projection]
+    nodes, starts = log.nodes[source_part], connections.row_starts
+    targets, weights, lags = connections.targets, connections.weights, connections.lags
+    counts, sums = arrivals.counts, arrivals.sums
+    first_row = place[ROW_BASE] - about[SOURCE_FIRST_LANE]
+    first_target, first_weight, first_lag = place[SYNAPSE_BASE], place[WEIGHT_BASE], place[LAG_BASE]
+    weighted, lagging = first_weight >= 0, first_lag >= 0
+    base = channel[BASE] + place[FIRST_LANE] - channel[FIRST]
+    slots, width = about[SLOTS], channel[WIDTH]
+    slot = k % slots
+    far = targets.nbytes > NEAR
+    for spike in range(begin - AHEAD if far else begin, end):
+        if far and spike + 2 * AHEAD < end:
+            prefetch(starts, first_row + nodes[spike + 2 * AHEAD])
+        if far and spike + AHEAD < end:
+            row = first_row + nodes[spike + AHEAD]
+            here, there = np.int64(starts[index(row)]), np.int64(starts[index(row + 1)])
+            _ask_for(targets, first_target, here, there)
+            if weighted:
+                _ask_for(weights, first_weight, here, there)
+            if lagging:
+                _ask_for(lags, first_lag, here, there)
+        if spike < begin:
             continue
-        place = connections.places[part, projection]
-        channel = arrivals.channels[projection]
-        base = channel[BASE] + place[FIRST_LANE] - channel[FIRST]
-        slots, width = about[SLOTS], channel[WIDTH]
-        slot = k % slots
-        first_source, sources = about[SOURCE_FIRST_LANE], about[SOURCE_SIZE]
-        plain = place[WEIGHT_BASE] < 0 and place[LAG_BASE] < 0
-        for source_part in range(log.nodes.shape[0]):
-            spike, end = log.ends[source_part, emitted], log.ends[source_part, emitted + 1]
-            while spike < end and log.nodes[source_part, spike] < first_source:
-                spike += 1
-            while spike < end:
-                source = log.nodes[source_part, spike] - first_source
-                if source >= sources:
-                    break
-                spike += 1
-                row_start = place[ROW_BASE] + source
-                begins = place[SYNAPSE_BASE] + np.int64(starts[index(row_start)])
-                ends = place[SYNAPSE_BASE] + np.int64(starts[index(row_start + 1)])
-                if spike < end:
-                    next_source = log.nodes[source_part, spike] - first_source
-                    if next_source < sources:
-                        upcoming = place[SYNAPSE_BASE] + np.int64(
-                            starts[index(place[ROW_BASE] + next_source)]
-                        )
-                        prefetch(targets, upcoming)
-                        prefetch(targets, upcoming + 32)
-                if plain:
-                    for synapse in range(begins, ends):
-                        at = index(base) + index(targets[index(synapse)])
-                        arrivals.counts[at] += np.uint8(1)
+        row = first_row + nodes[spike]
+        here, there = np.int64(starts[index(row)]), np.int64(starts[index(row + 1)])
+        if not weighted and not lagging:
+            for synapse in range(here, there):
+                counts[index(base) + index(targets[index(first_target + synapse)])] += np.uint8(1)
+        elif not lagging:
+            for synapse in range(here, there):
+                at = index(base) + index(targets[index(first_target + synapse)])
+                sums[at] += weights[index(first_weight + synapse)]
+        else:
+            for synapse in range(here, there):
+                later = slot + np.int64(lags[index(first_lag + synapse)])
+                later -= slots if later >= slots else 0
+                at = index(base + later * width) + index(targets[index(first_target + synapse)])
+                if weighted:
+                    sums[at] += weights[index(first_weight + synapse)]
                 else:
-                    lag = np.int64(0)
-                    for synapse in range(begins, ends):
-                        own = synapse - place[SYNAPSE_BASE]
-                        if place[LAG_BASE] >= 0:
-                            lag = np.int64(connections.lags[place[LAG_BASE] + own])
-                        later = slot + lag
-                        later -= slots if later >= slots else 0
-                        at = index(base + later * width) + index(targets[index(synapse)])
-                        if place[WEIGHT_BASE] >= 0:
-                            arrivals.sums[at] += connections.weights[place[WEIGHT_BASE] + own]
-                        else:
-                            arrivals.counts[at] += np.uint8(1)
+                    counts[at] += np.uint8(1)
+
+
+@compiled_inline
+def _ask_for(array: npt.NDArray[Any], base: int, begin: int, end: int) -> None:
+    """Ask for array[base + begin : base + end], or for the beginning of it."""
+    line = LINE // array.itemsize
+    for i in range(begin, min(end, begin + MOST_LINES * line), line):
+        prefetch(array, base + i)
 
 
 @inline

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numba import prange
 
     from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
-    from hhsim.backends.stopwatch import DELIVERY, DETECTION, UPDATE, WAITING, lap
+    from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
     from hhsim.intrinsics import borrow, read_ticks
 
     real = np.float64
@@ -54,11 +54,12 @@ def advance_part(  # type: ignore[no-untyped-def]
     ticks, moment = work.ticks[part], read_ticks()  # timed
     for k in range(begin_step, end_step):
         prepare(part, k, first_step, cells, connections, arrivals, trains, currents, samples, log, plan)
+        moment = lap(ticks, DELIVERY, moment)  # timed
         now = k - first_step
         row = plan.history + now
         for block in blocks:
             receive(block, k, cells, arrivals)
-            moment = lap(ticks, DELIVERY, moment)  # timed
+            moment = lap(ticks, RECEPTION, moment)  # timed
             p = cells.parameters[cells.owners[block]]
             gate_dt = p[0]
             if cells.staggered and k == 0:

@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     """How the work is shared out."""
 
     cuts: npt.NDArray[np.int64]  # (parts + 1,) part p owns the blocks from cuts[p] to cuts[p + 1]
+    tiles: npt.NDArray[np.int64]  # (parts + 1,) part p owns the tiles from tiles[p] to tiles[p + 1]
     history: int  # steps of the log before the chunk
     epoch: int  # steps between two meetings of the threads
     arrived: npt.NDArray[np.int64]  # (parts · LINE,) the last step that each part has done

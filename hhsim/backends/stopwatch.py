@@ -11,8 +11,8 @@ import numpy.typing as npt
 from hhsim.intrinsics import read_ticks
 from hhsim.jit import compiled, compiled_inline
 
-PHASES = ("delivery", "update", "detection", "waiting")
-DELIVERY, UPDATE, DETECTION, WAITING = range(len(PHASES))
+PHASES = ("delivery", "reception", "update", "detection", "waiting")
+DELIVERY, RECEPTION, UPDATE, DETECTION, WAITING = range(len(PHASES))
 
 
 @compiled

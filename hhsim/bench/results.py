@@ -61,6 +61,11 @@ class Series:
         """Synaptic events in a second of wall time."""
         return self.events / (row.median * self.biological_s)
 
+    def ns_per_event(self, row: Row) -> float:
+        """Time of one thread in delivery for each synaptic event, of which there are some."""
+        seconds = row.phases["delivery"] * row.median * self.biological_s * row.threads
+        return seconds / self.events * 1e9
+
     def speedup(self, row: Row) -> float:
         return self.rows[0].median / row.median
 
@@ -117,6 +122,7 @@ class Bench:
                     "median": row.median,
                     "ns_per_neuron_step": series.ns_per_neuron_step(row),
                     "events_per_s": series.events_per_s(row),
+                    "ns_per_event": series.ns_per_event(row) if row.phases and series.events else None,
                     "speedup": series.speedup(row),
                     "efficiency": series.speedup(row) / row.threads,
                     "share_of_peak": self.share_of_peak(series, row),

@@ -17,7 +17,7 @@ from hhsim.errors import HhsimWarning
 from hhsim.exchange import Alone, Exchange, share_out
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect
+from hhsim.network.build import connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import load, render
@@ -53,7 +53,10 @@ class Processor:
         self.shares = share_out(layout.blocks, self.exchange.tell(threads)[:, 0].tolist())
         cuts = self.shares[self.exchange.rank]
         self.blocks = range(cuts[0], cuts[-1])
-        self.connections: Connections = connect(model, layout, cuts, real, threads, self.exchange.gather)
+        tiles = tile(model, layout, cuts)
+        self.connections: Connections = connect(
+            model, layout, tiles.cuts, real, threads, self.exchange.gather
+        )
         self.cells, self.structures = build_cells(model, layout, self.blocks)
         self.work = build_work(threads)
         self.arrivals = build_arrivals(model, layout, self.connections, self.blocks)
@@ -65,18 +68,20 @@ class Processor:
         self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
         self._failed_elsewhere: list[tuple[int, int]] = []  # step and lane
-        self._plan_work(np.array(cuts, np.int64), history)
+        self._plan_work(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
         if self.epoch == 1 and self.exchange.ranks > 1:
             self._tell_price()
 
-    def _plan_work(self, cuts: npt.NDArray[np.int64], history: int) -> None:
+    def _plan_work(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
         arrived = np.full(self.threads * meeting.LINE, -1, np.int64)
         processors = jit.available_processors() // self.exchange.sharing
         patience = meeting.PATIENCE if self.threads <= processors else 0
         below = [0] if cuts[0] > 0 else []
         above = [self.layout.blocks] if cuts[-1] < self.layout.blocks else []
         bounds = np.array([*below, *cuts, *above], np.int64) * LANES
-        self.plan = meeting.Plan(cuts, history, self.epoch, arrived, patience, False, len(below), bounds)
+        self.plan = meeting.Plan(
+            cuts, tiles, history, self.epoch, arrived, patience, False, len(below), bounds
+        )
         # Whatever fires, every step that is kept has room, and an epoch more, or two for those of other
         # ranks; memory that no spike touches is never taken.
         epochs = 1 if self.exchange.ranks == 1 else 2

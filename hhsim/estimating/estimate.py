@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hhsim import __version__
 from hhsim.config import Loaded
-from hhsim.errors import Diverged, HhsimError, NotEnoughSpace
+from hhsim.errors import Diverged, HhsimError
 from hhsim.model import Model, PairwiseBernoulli
 from hhsim.recording import check_output
-from hhsim.recording.files import output_paths
-from hhsim.recording.sizes import FILE_BYTES, spike_bytes, trace_bytes
+from hhsim.recording.sizes import FILE_BYTES, spike_bytes
+from hhsim.recording.space import bytes_of_traces, require_space
 
 if TYPE_CHECKING:
     from hhsim.estimating.probe import Probe
@@ -121,8 +119,8 @@ def estimate(
     threads = threads or threads_of(exchange)
     memory.require(model, threads, exchange.ranks, exchange.on_host)
     needed = memory.needed(model, threads, exchange.ranks)
-    traces = _trace_bytes(model)
-    _require_space(model, output, traces, overwrite)
+    traces = bytes_of_traces(model)
+    require_space(model, output, traces, overwrite)
 
     from hhsim.estimating.probe import probe
 
@@ -138,7 +136,7 @@ def estimate(
     }
     disk = {"spikes": sum(spike_bytes(spikes[name]) for name in model.record_spikes), "traces": traces}
     total = disk["spikes"] + traces + FILE_BYTES
-    free = _require_space(model, output, total, overwrite)
+    free = require_space(model, output, total, overwrite)
     wall = {
         "startup": startup_s,
         "build": tried.build_s,
@@ -197,29 +195,3 @@ def _synapses(model: Model, tried: Probe) -> tuple[int, bool]:
         return tried.synapses, True
     expected = sum(expected_synapses(model, index) for index in range(len(model.projections)))
     return round(expected), not any(isinstance(one.rule, PairwiseBernoulli) for one in model.projections)
-
-
-def _trace_bytes(model: Model) -> int:
-    """Bytes of all traces, with the files beside the main one that some of them go to."""
-    files = len({trace.variable for trace in model.traces} - {"v"})
-    total = files * FILE_BYTES
-    for trace in model.traces:
-        every = round(trace.every / model.run.dt)
-        total += trace_bytes(trace.nodes[1] - trace.nodes[0], -(-model.run.steps // every))
-    return total
-
-
-def _require_space(model: Model, output: str | os.PathLike[str], needed: int, overwrite: bool) -> int:
-    """Free bytes at the output, those of files that will be replaced among them.
-
-    Raises NotEnoughSpace when there are fewer than `needed`.
-    """
-    folder = Path(os.path.realpath(output)).parent
-    free = shutil.disk_usage(folder).free
-    if overwrite:
-        variables = [trace.variable for trace in model.traces]
-        places = set(output_paths(output, variables).values())
-        free += sum(place.stat().st_size for place in places if place.exists())
-    if needed > free:
-        raise NotEnoughSpace(needed, free, str(folder), f"a recording of {model.run.duration / 1000:g} s")
-    return free

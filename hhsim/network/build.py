@@ -7,7 +7,8 @@ held. Threads share the sources, or the parts where a rule is told by its target
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,12 @@ from hhsim.network.stage import Stage
 from hhsim.network.synapses import whole_steps
 
 MOST_IN_A_PART = 2**32 - 1  # synapses of one projection: what the uint32 of `row_starts` can count
+
+# Arrivals of so many cells stay near the processor while all spikes of a step are delivered, and their lanes
+# fit uint16; but each piece of a row costs some 50 ns. Measured with 100 000 cells of 1000 synapses for each
+# of two threads: 1.16 ns an event without tiles, 0.92 with two (250 synapses in a piece), 1.13 with four.
+TILE_LANES = 32768
+LEAST_PIECE = 192  # synapses that a tile's piece of a row should have on average
 
 
 class TooManySynapses(HhsimError):
@@ -106,6 +113,31 @@ def _extremes(everywhere: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
     return [(int(a), int(b), int(c)) for a, (b, c) in zip(least, most, strict=True)]
 
 
+class Tiles(NamedTuple):
+    """The cells of each part in runs of blocks, whose synapses lie together."""
+
+    cuts: list[int]  # blocks: tile t owns those from cuts[t] to cuts[t + 1]
+    first: list[int]  # part p owns the tiles from first[p] to first[p + 1]
+
+
+def tile(model: Model, layout: Layout, cuts: list[int]) -> Tiles:
+    """Cut parts into tiles for `connect`, where that makes delivery faster.
+
+    It does for long rows of synapses with one weight: sums of individual weights gain nothing.
+    """
+    rows = sum(model.populations[one.source].size for one in model.projections)
+    uniform = [i for i, one in enumerate(model.projections) if isinstance(one.weight, Constant)]
+    length = sum(expected_synapses(model, i) for i in uniform) / max(rows, 1)  # of a row, on average
+    tile_cuts, first = [], [0]
+    for begin, end in pairwise(cuts):
+        wanted = -(-(end - begin) * LANES // TILE_LANES)
+        allowed = int(length * (end - begin) / (max(layout.blocks, 1) * LEAST_PIECE))
+        count = max(1, min(wanted, allowed))
+        tile_cuts += [begin + (end - begin) * i // count for i in range(count)]
+        first.append(len(tile_cuts))
+    return Tiles([*tile_cuts, cuts[-1]], first)
+
+
 def _tables(
     model: Model, layout: Layout, cuts: list[int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -165,12 +197,13 @@ def expected_synapses(model: Model, projection: int) -> float:
 
 
 def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
-    """Bytes that the connections will take, cut into `parts`, to be known before they are built.
+    """Bytes that the connections will take, cut into the tiles of `parts`, before they are built.
 
     With several ranks, of which each has so many parts: in each of them.
     """
     layout = lay_out(model)
-    size_of_target = np.dtype(target_type(model, layout, layout.cuts(parts * ranks))).itemsize
+    cuts = tile(model, layout, layout.cuts(parts * ranks)).cuts
+    size_of_target = np.dtype(target_type(model, layout, cuts)).itemsize
     size_of_weight = 4 if model.run.precision == "float32" else 8
     total = 0.0
     for index, projection in enumerate(model.projections):
@@ -178,5 +211,5 @@ def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
         each += 0 if isinstance(projection.weight, Constant) else size_of_weight
         each += 0 if isinstance(projection.delay, Constant) else 2
         total += expected_synapses(model, index) * each / ranks
-        total += 4 * (model.populations[projection.source].size + 1) * parts
+        total += 4 * (model.populations[projection.source].size + 1) * (len(cuts) - 1) / ranks
     return round(total)

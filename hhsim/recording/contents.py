@@ -16,17 +16,23 @@ from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
 from hhsim.recording.layout import frame_rows
-from hhsim.recording.plausible import check_frames, check_spikes
+from hhsim.recording.plausible import check_frames, check_spike_cells, check_spike_times
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
 
 
 class Spikes:
-    """The spikes of one population in time-then-id order; each array is read when first asked for."""
+    """The spikes of one population in time-then-id order; each array is read when first asked for.
 
-    def __init__(self, path: Path, group: h5py.Group, dt_ms: float) -> None:
+    Whatever reads them raises FileFailed for times and ids that no run can have written.
+    """
+
+    def __init__(self, path: Path, group: h5py.Group, dt_ms: float, steps: int, size: int) -> None:
+        """Of a population of `size` cells, in a run of so many steps."""
         self._path = path
         self._group = group
         self._dt_ms = dt_ms
+        self._end_ms = (steps + 1) * dt_ms  # later than any spike
+        self._size = size
         # a kill in the middle of a flush may leave one longer than the other
         self._count = min(rows_of(group["timestamps"]), rows_of(group["node_ids"]))
 
@@ -37,7 +43,7 @@ class Spikes:
     def times_ms(self) -> NDArray[np.float64]:
         """When each spike falls, ms: the end of its step."""
         with _reading(self._path, self._group):
-            return np.asarray(self._group["timestamps"][: self._count], np.float64)
+            return self._times(range(self._count))
 
     @cached_property
     def steps(self) -> NDArray[np.int64]:
@@ -48,7 +54,7 @@ class Spikes:
     def nodes(self) -> NDArray[np.int64]:
         """The local id, from 0, of the cell of each spike."""
         with _reading(self._path, self._group):
-            return np.asarray(self._group["node_ids"][: self._count], np.int64)
+            return self._nodes(range(self._count))
 
     def rows(self, start_ms: float, stop_ms: float) -> range:
         """Which spikes come from the steps between `start_ms` and `stop_ms`; found without reading them all.
@@ -62,10 +68,9 @@ class Spikes:
         step = round(t_ms / self._dt_ms)  # of the first step that begins at t_ms
         low, high = 0, self._count
         with _reading(self._path, self._group):
-            times = self._group["timestamps"]
             while low < high:
                 middle = (low + high) // 2
-                if round(times[middle] / self._dt_ms) - 1 < step:
+                if round(self._times(range(middle, middle + 1))[0] / self._dt_ms) - 1 < step:
                     low = middle + 1
                 else:
                     high = middle
@@ -76,17 +81,28 @@ class Spikes:
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Times in ms and local ids of the spikes in `rows` (default: all), in pieces of constant size.
 
-        Raises FileFailed for times and ids that no run can have written, unless `unchecked`.
+        With `unchecked` also those that no run can have written.
         """
         rows = range(self._count) if rows is None else rows
+        last = 0.0
         with _reading(self._path, self._group):
             for first in range(rows.start, rows.stop, SLAB):
-                part = slice(first, min(first + SLAB, rows.stop))
-                times = np.asarray(self._group["timestamps"][part], np.float64)
-                nodes = np.asarray(self._group["node_ids"][part], np.int64)
-                if not unchecked:
-                    check_spikes(times, nodes, self._dt_ms)
-                yield times, nodes
+                part = range(first, min(first + SLAB, rows.stop))
+                times = self._times(part, last, unchecked)
+                last = float(times[-1])
+                yield times, self._nodes(part, unchecked)
+
+    def _times(self, rows: range, after_ms: float = 0.0, unchecked: bool = False) -> NDArray[np.float64]:
+        times = np.asarray(self._group["timestamps"][rows.start : rows.stop], np.float64)
+        if len(times) and not unchecked:
+            check_spike_times(times, max(after_ms, self._dt_ms / 2), self._end_ms)
+        return times
+
+    def _nodes(self, rows: range, unchecked: bool = False) -> NDArray[np.int64]:
+        nodes = np.asarray(self._group["node_ids"][rows.start : rows.stop], np.int64)
+        if len(nodes) and not unchecked:
+            check_spike_cells(nodes, self._size)
+        return nodes
 
     def sha256(self) -> str:
         """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""

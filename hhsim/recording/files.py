@@ -124,7 +124,7 @@ def damage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         with file_errors(path):
             yield
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         reason = f"is damaged, or no recording of hhsim: {error.args[0] if error.args else error!r}"
         raise FileFailed(os.fspath(path), reason) from error
 

@@ -15,19 +15,18 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hhsim.errors import FileFailed
 
-MAGIC = b"hhsimjr1"
-HEAD = struct.Struct("<8s32sQQ")  # magic, the run's name, size of the file after the commit, changes
+MAGIC = b"hhsimjr2"
+HEAD = struct.Struct("<8s32s32sQQ")  # the fields of Commit, and how many changes there are
 CHANGE = struct.Struct("<QQ")  # address, bytes
 NAMED_WITHIN = 1 << 16  # bytes at the beginning of a recording, where it is named
 DIGEST = hashlib.sha256().digest_size
-
-Changes = list[tuple[int, bytes]]
 
 LOOKS = 5  # for a lock that is held, as it may be but a reader's that asks whether the writer lives
 PAUSE_S = 0.01  # between them
@@ -37,6 +36,16 @@ def journal_path(path: Path) -> Path:
     """Where the journal of a file lies: hidden, beside it, or beside what it links to."""
     target = Path(os.path.realpath(path))
     return target.with_name(f".{target.name}.journal")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a journal holds."""
+
+    run: bytes  # the name of the run
+    before: bytes  # SHA-256 of the bytes that are changed, one place after the other
+    size: int  # of the file afterwards
+    changes: list[tuple[int, bytes]]  # address, new bytes
 
 
 class Journal:
@@ -52,10 +61,11 @@ class Journal:
         self._descriptor = _lock(path, self.path)
         os.ftruncate(self._descriptor, 0)
 
-    def write(self, size: int, changes: Iterable[tuple[int, bytes]]) -> None:
-        """Write down a commit, and wait until the disk has it."""
+    def write(self, file: int, size: int, changes: list[tuple[int, bytes]]) -> None:
+        """Write down a commit to the open `file`, and wait until the disk has it."""
+        before = _digest_of(file, changes)
         parts = [CHANGE.pack(address, len(data)) + data for address, data in changes]
-        whole = b"".join([HEAD.pack(MAGIC, self._run, size, len(parts)), *parts])
+        whole = b"".join([HEAD.pack(MAGIC, self._run, before, size, len(parts)), *parts])
         whole += hashlib.sha256(whole).digest()
         done = 0
         while done < len(whole):
@@ -98,8 +108,16 @@ def _lock(path: Path, journal: Path) -> int:
         os.close(descriptor)  # whoever held it has removed it meanwhile
 
 
-def read_journal(journal: Path) -> tuple[bytes, int, Changes] | None:
-    """The commit that a journal holds: the run's name, the size of the file after it, and its changes.
+def _digest_of(file: int, changes: list[tuple[int, bytes]]) -> bytes:
+    """SHA-256 of what an open file holds in the places that `changes` are for."""
+    digest = hashlib.sha256()
+    for address, data in changes:
+        digest.update(os.pread(file, len(data), address))
+    return digest.digest()
+
+
+def read_journal(journal: Path) -> Commit | None:
+    """The commit that a journal holds.
 
     None if there is no journal, or one whose own writing was cut off: then the commit had not begun.
     """
@@ -110,7 +128,7 @@ def read_journal(journal: Path) -> tuple[bytes, int, Changes] | None:
     body, digest = whole[:-DIGEST], whole[-DIGEST:]
     if len(whole) < HEAD.size + DIGEST or hashlib.sha256(body).digest() != digest:
         return None
-    magic, run, size, count = HEAD.unpack_from(body)
+    magic, run, before, size, count = HEAD.unpack_from(body)
     if magic != MAGIC:
         return None
     changes, at = [], HEAD.size
@@ -119,11 +137,14 @@ def read_journal(journal: Path) -> tuple[bytes, int, Changes] | None:
         at += CHANGE.size
         changes.append((address, body[at : at + length]))
         at += length
-    return run, size, changes
+    return Commit(run, before, size, changes)
 
 
 def interrupted(path: Path) -> bool:
-    """Did the writer of `path` die in the middle of a commit? Then the file is a mixture until `replay`."""
+    """Did the writer of `path` die in the middle of a commit? Then the file is a mixture until `replay`.
+
+    It is none where not a byte of the commit was written yet, nor where all were.
+    """
     try:
         descriptor = os.open(journal_path(path), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -132,15 +153,14 @@ def interrupted(path: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         found = read_journal(journal_path(path))
         with path.open("rb") as file:
-            done = [
-                os.pread(file.fileno(), len(data), address) == data
-                for address, data in (found[2] if found else ())
-            ]
+            if found is None or found.run not in file.read(NAMED_WITHIN):
+                return False
+            after = hashlib.sha256(b"".join(data for _, data in found.changes)).digest()
+            return _digest_of(file.fileno(), found.changes) not in (found.before, after)
     except OSError:  # the writer is alive, or this file system has no locks
         return False
     finally:
         os.close(descriptor)
-    return any(done) and not all(done)
 
 
 def replay(path: Path) -> bool:
@@ -152,15 +172,14 @@ def replay(path: Path) -> bool:
     with _held(path) as journal:
         found = read_journal(journal)
         if found is not None:
-            run, size, changes = found
             with path.open("r+b") as file:
-                if run not in file.read(NAMED_WITHIN):
+                if found.run not in file.read(NAMED_WITHIN):
                     raise FileFailed(str(path), f"is not the file that {journal.name} is for")
-                if os.fstat(file.fileno()).st_size < size:
+                if os.fstat(file.fileno()).st_size < found.size:
                     raise FileFailed(str(path), "is shorter than its journal says: part of it is lost")
-                for address, data in changes:
+                for address, data in found.changes:
                     os.pwrite(file.fileno(), data, address)
-                os.ftruncate(file.fileno(), size)
+                os.ftruncate(file.fileno(), found.size)
                 os.fsync(file.fileno())
         journal.unlink(missing_ok=True)
     return found is not None

@@ -26,12 +26,18 @@ def check_times(dt_ms: float, duration_ms: float, stopped_at_ms: float) -> None:
         raise ValueError(f"stopped at {stopped_at_ms!r} of {duration_ms!r} ms")
 
 
+def populations_in(config: str) -> dict[str, Any]:
+    """The section [population] of a stored config; nothing where that is damaged."""
+    try:
+        found = tomllib.loads(config).get("population")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def check_sizes(sizes: Mapping[str, Any], config: str) -> None:
     """Raise ValueError unless these are sizes of populations, and those of a config that can be read."""
-    try:
-        told = tomllib.loads(config).get("population", {})
-    except (ValueError, RecursionError):
-        told = {}
+    told = populations_in(config)
     for name, size in sizes.items():
         if not (isinstance(size, int) and 0 < size < MOST_CELLS):
             raise ValueError(f"population {name} of {size!r} cells")
@@ -40,14 +46,17 @@ def check_sizes(sizes: Mapping[str, Any], config: str) -> None:
             raise ValueError(f"population {name} of {size} cells, and of {wanted} in the config")
 
 
-def check_spikes(times_ms: NDArray[np.float64], nodes: NDArray[np.int64], dt_ms: float) -> None:
-    """Raise ValueError unless these may be times and cells of spikes, in the order of time."""
-    if len(times_ms) and not (times_ms[0] > 0 and times_ms[-1] < MOST_STEPS * dt_ms):
-        raise ValueError(f"spikes from {times_ms[0]!r} to {times_ms[-1]!r} ms")
-    if not np.all(times_ms[1:] >= times_ms[:-1]):  # false for NaN
-        raise ValueError("spikes out of the order of time")
-    if len(nodes) and (nodes.min() < 0 or nodes.max() >= MOST_CELLS):
-        raise ValueError("spikes of cells that are not there")
+def check_spike_times(times_ms: NDArray[np.float64], after_ms: float, before_ms: float) -> None:
+    """Raise ValueError unless these may be times of spikes one after the other, within a span of time."""
+    first, last = times_ms[0], times_ms[-1]
+    if not (after_ms <= first and last < before_ms and np.all(times_ms[1:] >= times_ms[:-1])):  # or NaN
+        raise ValueError(f"spikes out of order, from {float(first)!r} to {float(last)!r} ms")
+
+
+def check_spike_cells(nodes: NDArray[np.int64], size: int) -> None:
+    """Raise ValueError unless these are cells of a population of `size`."""
+    if nodes.min() < 0 or nodes.max() >= size:
+        raise ValueError(f"spikes of cells {nodes.min()} to {nodes.max()}, of {size}")
 
 
 def check_frames(start_ms: float, stop_ms: float, every_ms: float, nodes: NDArray[np.int64]) -> None:

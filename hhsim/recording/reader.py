@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,7 @@ from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
 from hhsim.recording.journal import interrupted
-from hhsim.recording.plausible import check_sizes, check_times
+from hhsim.recording.plausible import check_sizes, check_times, populations_in
 
 if TYPE_CHECKING:
     import neo
@@ -94,8 +93,10 @@ class Recording:
         found.pop("main")
         self.facts: dict[str, Any] = found  # as they were given to the Recorder
         self.seed: int | None = None if "seed" not in found else int(found["seed"])
+        steps = round(self.duration_ms / self.dt_ms)
         self.spikes: dict[str, Spikes] = {
-            name: Spikes(self.path, main[layout.SPIKES][name], self.dt_ms) for name in self.populations
+            name: Spikes(self.path, main[layout.SPIKES][name], self.dt_ms, steps, size)
+            for name, size in self.populations.items()
         }
         self.traces: Mapping[tuple[str, str], Trace] = Traces([(p, v) for p, v in traces], self._load)
 
@@ -204,10 +205,7 @@ def _changed_lately(path: Path) -> bool:
 
 def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
     """A sorting key: populations in the order of a config; others, or all if it is damaged, by name."""
-    try:
-        names = list(tomllib.loads(config).get("population", {}))
-    except (tomllib.TOMLDecodeError, TypeError):
-        names = []
+    names = list(populations_in(config))
     return lambda name: (names.index(name) if name in names else len(names), name)
 
 

@@ -75,7 +75,7 @@ class Storage:
         changes = self._changes()
         if changes:
             self._guarded(lambda: os.fdatasync(self._descriptor))
-            self._guarded(lambda: self._journal.write(self._size, changes))
+            self._guarded(lambda: self._journal.write(self._descriptor, self._size, changes))
         begun = self.error is None
         for address, data in changes:
             self._put(data, address)

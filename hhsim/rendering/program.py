@@ -8,9 +8,8 @@ import inspect
 import os
 import re
 import sys
-import tempfile
+import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -18,6 +17,7 @@ from typing import Any
 
 from hhsim.backends import driver
 from hhsim.cell import Structure
+from hhsim.errors import FileFailed
 from hhsim.rendering.linker import Linker
 from hhsim.rendering.step import render_step
 
@@ -39,7 +39,7 @@ index = np.uint64
 '''
 
 TIMED_HEADER = """
-from hhsim.backends.stopwatch import DELIVERY, DETECTION, UPDATE, WAITING, lap
+from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
 from hhsim.intrinsics import read_ticks
 """
 
@@ -99,14 +99,20 @@ class _Loader(SourceFileLoader):
 
 
 def load(text: str) -> ModuleType:
-    """Import a rendered module from the cache folder; the same text is compiled once and for all."""
+    """Import a rendered module from the cache folder; the same text is compiled once and for all.
+
+    Raises FileFailed where it cannot be put there.
+    """
     from hhsim.jit import cache_folder
 
     name = f"hhsim_kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     path = cache_folder() / f"{name}.py"
-    _write(path, text)
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise FileFailed(str(path), f"compiled code cannot be kept ({error.strerror})") from error
     spec = importlib.util.spec_from_file_location(name, loader=_Loader(name, path, text))
     assert spec is not None
     assert spec.loader is not None
@@ -121,17 +127,16 @@ def load(text: str) -> ModuleType:
 
 
 def _write(path: Path, text: str) -> None:
-    """Let `path` hold `text`, for Numba to read; left alone where it does, as Numba looks at its time."""
+    """Let `path` hold `text`, for Numba to look at; left alone where it does, as its time must not change."""
     try:
-        if path.read_text() == text:
+        if path.read_bytes() == text.encode():
             return
         path.unlink()  # it was damaged
-    except (FileNotFoundError, UnicodeDecodeError):
+    except FileNotFoundError:
         pass
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+    temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.tmp")
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        temporary.write_text(text, encoding="utf-8")  # with the rights that the user gives to all files
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -139,5 +144,4 @@ def _write(path: Path, text: str) -> None:
         except OSError:  # a file system without hard links
             os.replace(temporary, path)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)

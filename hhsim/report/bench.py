@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 BAR_WIDTH = 24
 
-PHASES = ("update", "delivery", "detection", "waiting", "recording")
+PHASES = ("update", "delivery", "reception", "detection", "waiting", "recording")
 MEANINGS = (
     ("update", "the equations of the cells"),
-    ("delivery", "spikes and inputs on their way to conductances, and samples of traces"),
+    ("delivery", "spikes and inputs on their way to their targets, and samples of traces"),
+    ("reception", "adding what has arrived to the conductances of each cell"),
     ("detection", "finding out which cells fired"),
     ("waiting", "threads for each other, once a step or once a least delay"),
     ("recording", "all between chunks of steps: collecting, and writing the file"),
@@ -70,11 +71,12 @@ def _show_series(told: Bench, series: Series) -> None:
     if series.rows[0].phases:
         click.echo()
         _show_table(
-            ["threads", *PHASES],
+            ["threads", *PHASES, "ns/event"],
             [
                 [
                     f"{row.threads}{marks[row.threads]}",
                     *(_figure(row.phases[phase] * row.median) for phase in PHASES),
+                    _figure(series.ns_per_event(row)) if series.events else "-",
                 ]
                 for row in series.rows
             ],
@@ -90,7 +92,14 @@ def _show_series(told: Bench, series: Series) -> None:
             ("peak", _peaks(told, series)),
             ("bound", _bound(told, series)),
         ]
-        + ([("phases", _about_phases(series))] if series.rows[0].phases else [])
+        + (
+            [
+                ("phases", _about_phases(series)),
+                ("ns/event", "time of one processor in delivery, for each synapse that a spike reached"),
+            ]
+            if series.rows[0].phases
+            else []
+        )
     )
 
 

@@ -22,6 +22,7 @@ from hhsim.exchange import Alone, Exchange
 from hhsim.exchange.sharing import shared_config, threads_of
 from hhsim.guarding import Watch
 from hhsim.recording import Recorder, check_output
+from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
 from hhsim.running.output import Unrecorded, open_recorder
@@ -73,7 +74,7 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -114,6 +115,7 @@ def run(
             if note is not None:
                 note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or threads_of(exchange)
     memory.require(model, threads, exchange.ranks, exchange.on_host)
