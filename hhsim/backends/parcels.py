@@ -13,13 +13,18 @@ from hhsim.jit import compiled
 
 
 @compiled
-def pack(log: Log, plan: Plan, row: int, steps: int) -> npt.NDArray[np.int32]:
-    """The spikes of all own parts in `steps` rows of the log from `row` on."""
+def size_of(log: Log, plan: Plan, row: int, steps: int) -> int:
+    """How long the parcel of all own parts is, for `steps` rows of the log from `row` on."""
+    size = steps
+    for part in range(plan.own, plan.own + plan.cuts.size - 1):
+        size += log.ends[part, row + steps] - log.ends[part, row]
+    return size
+
+
+@compiled
+def pack(log: Log, plan: Plan, row: int, steps: int, parcel: npt.NDArray[np.int32]) -> None:
+    """Fill the parcel of all own parts."""
     first, last = plan.own, plan.own + plan.cuts.size - 1
-    count = steps
-    for part in range(first, last):
-        count += log.ends[part, row + steps] - log.ends[part, row]
-    parcel = np.empty(count, np.int32)
     at = steps
     for step in range(steps):
         begin = at
@@ -28,7 +33,6 @@ def pack(log: Log, plan: Plan, row: int, steps: int) -> npt.NDArray[np.int32]:
                 parcel[at] = log.nodes[part, spike]
                 at += 1
         parcel[step] = at - begin
-    return parcel
 
 
 @compiled

@@ -123,8 +123,11 @@ class Processor:
             self.plan = self.plan._replace(together=together)
             self._run(0, 0, 0, 0)
         self.spikes(0, 0)
-        parcels.unpack(self.log, 0, 0, 0, parcels.pack(self.log, self.plan, 0, 0), 0)
-        parcels.room_left(self.log, self.plan, 0)
+        if self.exchange.ranks > 1:
+            parcel = np.empty(parcels.size_of(self.log, self.plan, 0, 0), np.int32)
+            parcels.pack(self.log, self.plan, 0, 0, parcel)
+            parcels.unpack(self.log, 0, 0, 0, parcel, 0)
+            parcels.room_left(self.log, self.plan, 0)
 
     def advance(self, first: int, end: int, shift: int) -> int:
         """Advance from step `first`, where a chunk begins, up to `end`; returns the step that was reached.
@@ -152,10 +155,12 @@ class Processor:
         """Exchange the spikes of an epoch with the other ranks, and whether all have to `stop` after it."""
         if self.exchange.ranks == 1:
             return stop
-        parcel = parcels.pack(self.log, self.plan, row, steps)
+        parcel = np.empty(parcels.size_of(self.log, self.plan, row, steps), np.int32)
         full = stop or not parcels.room_left(self.log, self.plan, row)
         failure = self._own_failure() or (-1, -1)
-        told, all_parcels = self.exchange.swap(parcel, full, *failure)
+        told, all_parcels = self.exchange.swap(
+            parcel, full, *failure, fill=lambda: parcels.pack(self.log, self.plan, row, steps, parcel)
+        )
         rank, last = self.exchange.rank, len(self.log.nodes) - 1
         if self.plan.own:
             parcels.unpack(self.log, 0, row, steps, np.concatenate(all_parcels[:rank]), rank)

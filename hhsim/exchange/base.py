@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +17,11 @@ TOLD = WORDS - 2  # the most numbers that fit into a header
 WORKING = -1  # the state of a rank that goes on; one that has ended tells its exit code, from 0 on
 
 Words = npt.NDArray[np.int64]
+Work = Callable[[], object]
+
+
+def _nothing() -> None:
+    pass
 
 
 class Exchange:
@@ -43,10 +48,12 @@ class Exchange:
         """The array of each rank, on every rank."""
         return self.swap(own)[1]
 
-    def swap(self, own: npt.NDArray[Any], *numbers: int) -> tuple[Words, list[npt.NDArray[Any]]]:
-        """`tell` and `gather` in one."""
+    def swap(
+        self, own: npt.NDArray[Any], *numbers: int, fill: Work = _nothing
+    ) -> tuple[Words, list[npt.NDArray[Any]]]:
+        """`tell` and `gather` in one; `fill`, which must not fail, fills `own` while headers are under way."""
         with held():
-            headers = self._begin(own.size, numbers)
+            headers = self._begin(own.size, numbers, fill)
             sizes = headers[:, 1].tolist()
             flat = self._all(own, sizes) if any(sizes) else own[:0]
         return headers[:, 2 : 2 + len(numbers)], np.split(flat, np.cumsum(sizes)[:-1])
@@ -81,13 +88,13 @@ class Exchange:
         """The largest of all ranks."""
         return int(self.tell(number).max())
 
-    def _begin(self, size: int, numbers: Sequence[int]) -> Words:
+    def _begin(self, size: int, numbers: Sequence[int], meanwhile: Work = _nothing) -> Words:
         """Exchange headers. Raises FailedElsewhere if another rank has failed."""
         own = np.zeros(WORDS, np.int64)
         own[:2] = WORKING, size
         own[2 : 2 + len(numbers)] = numbers
         with held():
-            headers = self._headers(own)
+            headers = self._headers(own, meanwhile)
         if (headers[:, 0] != WORKING).any():
             self._leave(headers)
         return headers
@@ -113,14 +120,15 @@ class Exchange:
         own = np.zeros(WORDS, np.int64)
         own[0] = exit_code_of(error)
         with held():
-            headers = self._headers(own)
+            headers = self._headers(own, _nothing)
         failed = np.flatnonzero(headers[:, 0] > 0)
         if failed.size and failed[0] != self.rank:
             raise FailedElsewhere(int(failed[0]), int(headers[failed[0], 0])) from error
 
     # What each kind of exchange does in its own way. Sizes are those of all ranks.
 
-    def _headers(self, own: Words) -> Words:
+    def _headers(self, own: Words, meanwhile: Work) -> Words:
+        meanwhile()
         return own.reshape(1, -1)
 
     def _all(self, own: npt.NDArray[Any], sizes: list[int]) -> npt.NDArray[Any]:

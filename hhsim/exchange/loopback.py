@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FailedElsewhere
-from hhsim.exchange.base import Exchange, Words
+from hhsim.exchange.base import Exchange, Words, Work
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,8 @@ class Loopback(Exchange):
         self._table.meeting.wait()  # nobody lays the next before all have taken up this
         return laid
 
-    def _headers(self, own: Words) -> Words:
+    def _headers(self, own: Words, meanwhile: Work) -> Words:
+        meanwhile()
         return np.stack(self._lay(own))
 
     def _all(self, own: npt.NDArray[Any], sizes: list[int]) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 from mpi4py.util.dtlib import from_numpy_dtype
 
-from hhsim.exchange.base import WORDS, Exchange, Words
+from hhsim.exchange.base import WORDS, Exchange, Words, Work
 
 
 class Mpi(Exchange):
@@ -22,7 +22,6 @@ class Mpi(Exchange):
         super().__init__()
         self._world = MPI.COMM_WORLD
         self.rank, self.ranks = self._world.rank, self._world.size
-        self._received = np.zeros((self.ranks, WORDS), np.int64)
         host = zlib.crc32(MPI.Get_processor_name().encode())
         allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         mine = np.array([host, zlib.crc32(repr(allowed).encode())], np.int64)
@@ -38,9 +37,11 @@ class Mpi(Exchange):
             os.sched_yield()
         request.Wait()
 
-    def _headers(self, own: Words) -> Words:
-        received = np.empty_like(self._received)
-        self._wait(self._world.Iallgather(own, received))
+    def _headers(self, own: Words, meanwhile: Work) -> Words:
+        received = np.empty((self.ranks, WORDS), np.int64)
+        request = self._world.Iallgather(own, received)
+        meanwhile()
+        self._wait(request)
         return received
 
     def _all(self, own: npt.NDArray[Any], sizes: list[int]) -> npt.NDArray[Any]:
