@@ -51,7 +51,7 @@ class Exchange:
     def swap(
         self, own: npt.NDArray[Any], *numbers: int, fill: Work = _nothing
     ) -> tuple[Words, list[npt.NDArray[Any]]]:
-        """`tell` and `gather` in one; `fill`, which must not fail, fills `own` while headers are under way."""
+        """`tell` and `gather` in one; `fill`, which must not fail, fills `own` as headers are under way."""
         with held():
             headers = self._begin(own.size, numbers, fill)
             sizes = headers[:, 1].tolist()
