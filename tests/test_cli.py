@@ -118,7 +118,7 @@ def test_a_mistake_of_our_own_is_told_as_such(command, small, monkeypatch) -> No
 
 
 def test_too_little_memory_while_building_is_told(command, small, monkeypatch) -> None:
-    def build(*arguments: object) -> None:
+    def build(*arguments: object, **settings: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("hhsim.simulation.Simulation.__init__", build)
