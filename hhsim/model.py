@@ -183,17 +183,25 @@ class Trace:
     every: float  # ms
 
 
+Precision = Literal["float64", "float32"]
+
+
 @dataclass(frozen=True)
 class RunSettings:
     duration: float  # ms
     dt: float  # ms
     method: Literal["exponential_euler", "staggered"]
-    precision: Literal["float64", "float32"]
+    precision: Precision
     seed: int
 
     @property
     def steps(self) -> int:
         return round(self.duration / self.dt)
+
+
+def usual_precision(device: str) -> Precision:
+    """The precision of a config that names none: many graphics processors have few units for float64."""
+    return "float32" if device.startswith("cuda") else "float64"
 
 
 @dataclass(frozen=True)

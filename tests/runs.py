@@ -46,10 +46,11 @@ def run(
     chunk_steps: int = 1000,
     most_steps: tuple[int | None, ...] = (None,),
     together: bool | None = None,
+    device: str = "cpu",
     exchange: Exchange | None = None,
 ) -> Outcome:
     """Run `model` to its end or its divergence; `most_steps` are taken in turn."""
-    simulation = Simulation(model, threads, chunk_steps, exchange)
+    simulation = Simulation(model, threads, chunk_steps, device, exchange)
     simulation.compile()
     if together is not None:
         simulation.engine.plan = simulation.engine.plan._replace(together=together)

@@ -126,8 +126,8 @@ def test_a_difference_in_the_spikes_is_told(command, small, monkeypatch) -> None
     """One thread more, one spike less: the table is shown all the same, and the exit code is 7."""
     true = measure._run
 
-    def wrong(loaded, threads, folder, timed=False):
-        run = true(loaded, threads, folder, timed)
+    def wrong(loaded, threads, *rest, **more):
+        run = true(loaded, threads, *rest, **more)
         return replace(run, sha256="0" * 64) if threads == 2 else run
 
     monkeypatch.setattr(measure, "_run", wrong)

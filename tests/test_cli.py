@@ -102,13 +102,6 @@ def test_wrong_usage_is_told(command, arguments, words) -> None:
     assert result.out == ""
 
 
-def test_a_device_that_is_not_there_is_refused(command, small, tmp_path) -> None:
-    result = command("run", small, "--device", "cuda")
-    assert result.code == 6
-    assert "cpu" in result.err
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_mistake_of_our_own_is_told_as_such(command, small, monkeypatch) -> None:
     monkeypatch.setattr("hhsim.running.run", lambda *arguments, **settings: 1 / 0)
     result = command("run", small)

@@ -25,6 +25,7 @@ from hhsim.bench.scaling import scaled
 from hhsim.bench.traffic import synaptic_events
 from hhsim.config import Loaded
 from hhsim.config.write import write
+from hhsim.engines.choice import on_processor, require
 from hhsim.errors import Diverged, HhsimError
 from hhsim.model import Model
 from hhsim.recording import open_recording
@@ -64,6 +65,7 @@ class Case:
 
     loaded: Loaded
     threads: tuple[int, ...]
+    device: str = "cpu"
 
     @property
     def model(self) -> Model:
@@ -75,7 +77,9 @@ class Case:
 
     @property
     def network(self) -> str:
-        return hashlib.sha256(write(self.model).encode()).hexdigest()
+        """The same only where all is that decides how fast it is, but the threads."""
+        where = "" if on_processor(self.device) else self.device
+        return hashlib.sha256((write(self.model) + where).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Run:
     synapses: int
     spikes: int
     events: int
+    device: str
 
 
 Watcher = Callable[[Progress], None]
@@ -106,20 +111,24 @@ def plan(
     precisions: Sequence[str] = (),
     sizes: Sequence[int] = (),
     shorten: bool = True,
+    device: str = "cpu",
 ) -> list[Case]:
     """What there is to measure: the config in each precision and size (default: its own).
 
     Rows go up to `threads` (default: the processors that this process may use). With `shorten`, runs of large
-    networks end before the config's duration. The spikes of all populations are recorded.
+    networks end before the config's duration. The spikes of all populations are recorded. On a device other
+    than the processor threads only build the network, so that there is one row.
 
     Raises
     ------
-    CannotScale, NotEnoughMemory, TooManyCells
+    CannotScale, NotEnoughMemory, TooManyCells, NoSuchDevice, NotInstalled
         before any work is done
     """
     model = loaded.model
     own = sum(population.size for population in model.populations.values())
-    rows = row_threads(threads or jit.available_processors())
+    require(device)
+    most = threads or jit.available_processors()
+    rows = row_threads(most) if on_processor(device) else (most,)
     cases = []
     for size in dict.fromkeys(sizes or [own]):
         network = scaled(model, size)
@@ -130,7 +139,7 @@ def plan(
             run = replace(model.run, precision=precision, duration=steps * model.run.dt)  # type: ignore[arg-type]
             prepared = replace(network, run=run, record_spikes=tuple(network.populations))
             memory.require(prepared, rows[-1])
-            cases.append(Case(replace(loaded, model=prepared, resolved=write(prepared)), rows))
+            cases.append(Case(replace(loaded, model=prepared, resolved=write(prepared)), rows, device))
     return cases
 
 
@@ -156,21 +165,23 @@ def bench(cases: Sequence[Case], *, repeats: int = REPEATS, watch: Watcher | Non
                 done += 1
                 key = (case.network, threads)
                 if turn < 0:
-                    _warm_up(case, threads, Path(folder))
+                    device = _warm_up(case, threads, Path(folder))
                 elif turn < repeats:
-                    runs[key].append(_run(case.loaded, threads, Path(folder)))
+                    runs[key].append(_run(case.loaded, threads, case.device, Path(folder)))
                 else:
-                    timed[key] = _run(case.loaded, threads, Path(folder), timed=True)
+                    timed[key] = _run(case.loaded, threads, case.device, Path(folder), timed=True)
     processors = jit.available_processors()
+    local = [(case, threads) for case, threads in rows if on_processor(case.device)]
     peaks = peak.measure(
-        sorted({min(threads, processors) for _, threads in rows}),
-        list(dict.fromkeys(case.model.run.precision for case in cases)),
+        sorted({min(threads, processors) for _, threads in local}),
+        list(dict.fromkeys(case.model.run.precision for case, _ in local)),
         memory.available_bytes(),
     )
     return Bench(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         title=cases[0].model.title,
         source=cases[0].loaded.source,
+        device=device,
         machine=machine.describe_machine(),
         versions=machine.versions(),
         processors=processors,
@@ -210,20 +221,23 @@ def _series(case: Case, runs: dict[tuple[str, int], list[Run]], timed: dict[tupl
     )
 
 
-def _warm_up(case: Case, threads: int, folder: Path) -> None:
-    """Compile what is not compiled yet, start the threads, and use everything once."""
+def _warm_up(case: Case, threads: int, folder: Path) -> str:
+    """Compile what is not compiled yet, start the threads, and use everything once; returns the device."""
     settings = case.model.run
     short = replace(settings, duration=min(settings.steps, WARM_STEPS) * settings.dt)
     for timed in (False, True):
-        _run(replace(case.loaded, model=replace(case.model, run=short)), threads, folder, timed)
+        run = _run(
+            replace(case.loaded, model=replace(case.model, run=short)), threads, case.device, folder, timed
+        )
+    return run.device
 
 
-def _run(loaded: Loaded, threads: int, folder: Path, timed: bool = False) -> Run:
+def _run(loaded: Loaded, threads: int, device: str, folder: Path, timed: bool = False) -> Run:
     model = loaded.model
     path = folder / "run.h5"
-    simulation = Simulation(model, threads)
+    simulation = Simulation(model, threads, device=device)
     simulation.compile(timed)
-    with open_recorder(loaded, path, threads, overwrite=True) as recorder:
+    with open_recorder(loaded, path, threads, overwrite=True, device=simulation.device) as recorder:
         clock = Clock(time.perf_counter())
         begin, first_tick = time.perf_counter(), stopwatch.now()
         try:
@@ -235,9 +249,9 @@ def _run(loaded: Loaded, threads: int, folder: Path, timed: bool = False) -> Run
         checksums = recorder.sha256()
         recorder.close(True, simulation.step * model.run.dt)
     phases = {}
-    if timed and ticks:
-        counted = simulation.engine.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0) * (seconds / ticks)
-        phases = dict(zip(stopwatch.PHASES, counted.tolist(), strict=True))
+    counted = simulation.engine.phase_ticks()
+    if timed and ticks and counted:
+        phases = {name: count * seconds / ticks for name, count in counted.items()}
         phases["recording"] = max(seconds - sum(phases.values()), 0.0)
     fired = {}
     with open_recording(path) as recording:
@@ -252,4 +266,5 @@ def _run(loaded: Loaded, threads: int, folder: Path, timed: bool = False) -> Run
         simulation.connections.synapses,
         sum(simulation.spike_counts.values()),
         synaptic_events(model, simulation.connections, fired),
+        simulation.device,
     )

@@ -84,12 +84,13 @@ class Bench:
     date: str  # ISO 8601, UTC
     title: str
     source: str  # of the config
+    device: str  # "cpu", or the number and the name of a CUDA device
     machine: Mapping[str, str]
     versions: Mapping[str, str]
     processors: int  # that the process may use
     cache_bytes: int  # the largest cache of a processor
     series: tuple[Series, ...]
-    peaks: tuple[Peak, ...]
+    peaks: tuple[Peak, ...]  # of the processor; empty where another device computes
 
     def peak(self, series: Series, row: Row) -> Peak:
         """What the machine reaches with the threads of a row, or with all processors if those are fewer."""
@@ -116,7 +117,7 @@ class Bench:
         told = {"hhsim_bench": FORMAT} | asdict(self)
         for series, of_series in zip(self.series, told["series"], strict=True):
             of_series["same_spikes"] = series.same_spikes
-            of_series["bound"] = self.bound(series)
+            of_series["bound"] = self.bound(series) if self.peaks else None
             for row, of_row in zip(series.rows, of_series["rows"], strict=True):
                 of_row |= {
                     "median": row.median,
@@ -125,7 +126,7 @@ class Bench:
                     "ns_per_event": series.ns_per_event(row) if row.phases and series.events else None,
                     "speedup": series.speedup(row),
                     "efficiency": series.speedup(row) / row.threads,
-                    "share_of_peak": self.share_of_peak(series, row),
+                    "share_of_peak": self.share_of_peak(series, row) if self.peaks else None,
                 }
         return told
 

@@ -23,6 +23,7 @@ def origin_of(simulation: Simulation) -> dict[str, str]:
     """On what the bits of a run depend beside its config."""
     kernel = hashlib.sha256(render(simulation.structures).encode()).hexdigest()
     code = {"code": jit.source_key(), "kernel": kernel[:16], "processor": describe_machine()["processor"]}
+    code["device"] = simulation.device
     return code | {f"versions.{name}": version for name, version in versions().items()}
 
 

@@ -9,6 +9,7 @@ import click
 from hhsim.commands.options import (
     before_numba,
     channels_option,
+    device_option,
     load_config,
     setting_options,
     threads_option,
@@ -50,6 +51,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command(short_help="Measure how fast CONFIG runs, by threads, size and phase.")
 @click.argument("config", required=False, type=click.Path())
 @threads_option
+@device_option
 @click.option(
     "--precision",
     "precisions",
@@ -92,6 +94,7 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
 def bench(
     config: str | None,
     threads: int | None,
+    device: str,
     precisions: tuple[str, ...],
     sizes: tuple[int, ...],
     repeats: int,
@@ -119,12 +122,12 @@ def bench(
     from hhsim import bench as room
     from hhsim.report import measuring, show_bench, show_comparison
 
-    loaded = load_config(config or str(room.benchmark_config()), precision=None, **settings)
+    loaded = load_config(config or str(room.benchmark_config()), precision=None, device=device, **settings)
     shorten = settings["duration"] is None
     if output is not None:
         room.check_output(output, overwrite=force)
     baseline = None if base is None else room.read_baseline(base)
-    cases = room.plan(loaded, threads, precisions=precisions, sizes=sizes, shorten=shorten)
+    cases = room.plan(loaded, threads, precisions=precisions, sizes=sizes, shorten=shorten, device=device)
     if baseline is not None:
         baseline.require((case.network, each) for case in cases for each in case.threads)
     with measuring(quiet) as watch:

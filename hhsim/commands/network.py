@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hhsim.commands.options import config_options, json_option, load_config
+from hhsim.commands.options import config_options, device_option, json_option, load_config
 
 if TYPE_CHECKING:
     from hhsim.cell import Structure
@@ -32,18 +32,19 @@ def validate(as_json: bool, **settings: Any) -> None:
 
 @click.command(short_help="Print the code that CONFIG's cells are compiled from.")
 @config_options
-def kernel(**settings: Any) -> None:
+@device_option
+def kernel(device: str, **settings: Any) -> None:
     """Print the Python code that is made from CONFIG's channels and compiled."""
-    loaded = load_config(**settings)
+    loaded = load_config(device=device, **settings)
     from hhsim.cell import structure_of
-    from hhsim.rendering import render
+    from hhsim.rendering import renderer_for
 
     structures: list[Structure] = []
     for population in loaded.model.populations.values():
         structure = structure_of(loaded.model, loaded.model.cells[population.cell])
         if structure not in structures:
             structures.append(structure)
-    click.echo(render(structures))
+    click.echo(renderer_for(device)(structures))
 
 
 @click.command(short_help="Write CONFIG's network and initial state as SONATA files.")

@@ -71,6 +71,24 @@ threads_option = click.option(
 )
 
 
+def _device(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", value):
+        raise click.BadParameter(
+            f'"{value}" is neither cpu nor cuda nor, with a number, cuda:1', context, parameter
+        )
+    return value
+
+
+device_option = click.option(
+    "--device",
+    callback=_device,
+    default="cpu",
+    show_default=True,
+    metavar="cpu|cuda[:INDEX]",
+    help="Where to compute.",
+)
+
+
 def quantity(unit: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
     """A callback for an option with a number and a unit, as in a config; it becomes a float in `unit`."""
 
@@ -144,16 +162,18 @@ def load_config(
     precision: str | None,
     channels: tuple[str, ...],
     stored: tuple[str, str] | None = None,
+    device: str = "cpu",
 ) -> Loaded:
     """The config that `config_options` describe.
 
     `stored` is that of a checkpoint, and the name of its file: it is meant where no CONFIG is named, and a
-    CONFIG without a seed gets its seed.
+    CONFIG without a seed or precision gets its own.
     """
     if config is None and stored is None:
         raise click.UsageError("name a CONFIG: there is no checkpoint to take one from")
     from hhsim.channels import declare_from
     from hhsim.config import load, parse
+    from hhsim.model import usual_precision
 
     for path in channels:
         declare_from(path)
@@ -162,8 +182,14 @@ def load_config(
     if config is None:
         assert stored is not None
         return parse(stored[0], source=stored[1], overrides=overrides, run=given)
-    known_seed = parse(stored[0]).model.run.seed if stored else None
-    return load(config, overrides, run=given, default_seed=known_seed)
+    earlier = parse(stored[0]).model.run if stored else None
+    return load(
+        config,
+        overrides,
+        run=given,
+        default_seed=earlier.seed if earlier else None,
+        default_precision=earlier.precision if earlier else usual_precision(device),
+    )
 
 
 def before_numba() -> None:

@@ -15,12 +15,14 @@ import click
 from hhsim.commands.options import (
     all_setting_options,
     before_numba,
+    device_option,
     json_option,
     load_config,
     threads_option,
     wall_time,
 )
-from hhsim.errors import HhsimWarning, NoSuchDevice
+from hhsim.engines.choice import require
+from hhsim.errors import HhsimWarning
 from hhsim.launching import launched_ranks
 from hhsim.stopping import noted
 
@@ -36,9 +38,7 @@ STARTED = time.perf_counter()
 @all_setting_options
 @click.option("-o", "--output", default="out.h5", show_default=True, type=click.Path(), help="File to write.")
 @threads_option
-@click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to compute."
-)
+@device_option
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @click.option(
     "--resume",
@@ -92,16 +92,17 @@ def run(
     """
     from hhsim.report import show_estimate, show_note, show_summary, watching
 
-    if device != "cpu":
-        raise NoSuchDevice(f"there is no device {device!r}: this version computes on the cpu alone")
     if resume and (force or dry_run):
         raise click.UsageError("--resume goes with neither --force nor --dry-run")
     with joined() as exchange:
         tells = exchange is None or exchange.rank == 0
         quiet = quiet or not tells
-        loaded = _loaded(exchange, output, resume, force, quiet, settings)
         before_numba()
-        where: Any = {"output": output, "threads": threads, "overwrite": force, "since": _process_start()}
+        require(device)
+        settings["device"] = device
+        loaded = _loaded(exchange, output, resume, force, quiet, settings)
+        where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
+        where["since"] = _process_start()
         if dry_run:
             from hhsim.estimating import estimate
 
@@ -149,7 +150,6 @@ def _loaded(
     def load() -> Loaded:
         stored = None
         if resume:
-            before_numba()
             from hhsim.checkpoint.store import stored_config
 
             stored = stored_config(output)

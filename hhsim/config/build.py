@@ -10,7 +10,9 @@ from hhsim.config import schema
 from hhsim.config.read import CellParts, Document
 
 
-def build(document: Document, default_seed: int | None = None) -> model.Model:
+def build(
+    document: Document, default_seed: int | None = None, default_precision: model.Precision = "float64"
+) -> model.Model:
     """The model that `document` describes; draws a seed if neither it nor the caller has one."""
     run = document.run
     assert run is not None
@@ -25,7 +27,7 @@ def build(document: Document, default_seed: int | None = None) -> model.Model:
             run.duration,
             run.dt,
             run.method,
-            run.precision,
+            run.precision or default_precision,
             secrets.randbits(63) if seed is None else seed,
         ),
         cells={name: _cell(name, parts) for name, parts in document.cells.items()},

@@ -17,7 +17,7 @@ from hhsim.config.problems import Report
 from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
-from hhsim.model import Model
+from hhsim.model import Model, Precision
 
 MOST_BYTES = 1 << 20  # of a config; more is some other file
 MOST_DOTS = 1000  # in a line: for a key of 10,000 parts, `tomllib` takes a second, and four for twice as many
@@ -42,13 +42,15 @@ def load(
     *,
     run: Mapping[str, str | int] | None = None,
     default_seed: int | None = None,
+    default_precision: Precision = "float64",
 ) -> Loaded:
     """Read the config file at `path`.
 
     `overrides` are texts such as `projection.0.weight="7 nS"`, as `--set` takes them; `run` replaces keys of
     [run], such as {"duration": "500 ms", "seed": 7}, after them. `default_seed` is for a config that has
-    none; otherwise one is drawn. Relative paths in the file start at its folder. Raises ConfigRefused with
-    everything that is wrong, or FileFailed if it cannot be read.
+    none; otherwise one is drawn; `default_precision` is for one that names none. Relative paths in the file
+    start at its folder. Raises ConfigRefused with everything that is wrong, or FileFailed if it cannot be
+    read.
     """
     try:
         with Path(path).open("rb") as file:
@@ -71,6 +73,7 @@ def load(
         overrides=overrides,
         run=run,
         default_seed=default_seed,
+        default_precision=default_precision,
     )
 
 
@@ -82,6 +85,7 @@ def parse(
     overrides: Sequence[str] = (),
     run: Mapping[str, str | int] | None = None,
     default_seed: int | None = None,
+    default_precision: Precision = "float64",
 ) -> Loaded:
     """Read the config `text`; `source` is what messages call it, relative paths start at `folder`."""
     raw = _toml(text, source)
@@ -91,7 +95,7 @@ def parse(
     document = read(raw, report, folder or Path())
     check(document, report)
     report.raise_if_any()
-    model = build(document, default_seed)
+    model = build(document, default_seed, default_precision)
     return Loaded(model, write(model), source)
 
 

@@ -46,7 +46,7 @@ class Run(Section):
     duration: Annotated[float, by(measures.POSITIVE_TIME.one)]
     dt: Annotated[float, by(measures.POSITIVE_TIME.one)] = 0.1
     method: Annotated[Method, by(one_of("method", get_args(Method)))] = "exponential_euler"
-    precision: Annotated[Precision, by(one_of("precision", get_args(Precision)))] = "float64"
+    precision: Annotated[Precision | None, by(one_of("precision", get_args(Precision)))] = None
     seed: Annotated[int | None, by(whole(below=2**64))] = None
 
 

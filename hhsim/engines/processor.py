@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu, meeting, parcels
+from hhsim.backends import cpu, meeting, parcels, stopwatch
 from hhsim.cell import structure_of
 from hhsim.engines import keeping
 from hhsim.errors import HhsimWarning
 from hhsim.exchange import Alone, Exchange, share_out
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
-from hhsim.network.build import connect, tile
+from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import load, render
@@ -35,14 +35,21 @@ Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids;
 class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
-    `chunk_steps` is the most steps between two calls of `keep_history`. The ranks of `exchange` have a run
-    of parts each, and call all verbs together.
+    `chunk_steps` is the most steps between two calls of `keep_history`; `parts` other than `threads` are for
+    an engine that computes elsewhere. The ranks of `exchange` have a run of parts each, and call all verbs
+    together.
     """
 
-    device = "cpu"
+    device: str = "cpu"
 
     def __init__(
-        self, model: Model, layout: Layout, threads: int, chunk_steps: int, exchange: Exchange | None = None
+        self,
+        model: Model,
+        layout: Layout,
+        threads: int,
+        chunk_steps: int,
+        parts: int | None = None,
+        exchange: Exchange | None = None,
     ) -> None:
         jit.set_threads(threads)
         self.model = model
@@ -50,15 +57,15 @@ class Processor:
         self.threads = threads
         self.exchange = exchange or Alone()
         real = np.dtype(model.run.precision)
-        self.shares = share_out(layout.blocks, self.exchange.tell(threads)[:, 0].tolist())
+        self.shares = share_out(layout.blocks, self.exchange.tell(parts or threads)[:, 0].tolist())
         cuts = self.shares[self.exchange.rank]
         self.blocks = range(cuts[0], cuts[-1])
-        tiles = tile(model, layout, cuts)
+        tiles = tile(model, layout, cuts) if parts is None else Tiles(cuts, list(range(parts + 1)))
         self.connections: Connections = connect(
             model, layout, tiles.cuts, real, threads, self.exchange.gather
         )
         self.cells, self.structures = build_cells(model, layout, self.blocks)
-        self.work = build_work(threads)
+        self.work = build_work(len(cuts) - 1)
         self.arrivals = build_arrivals(model, layout, self.connections, self.blocks)
         self.trains = build_trains(model, layout, self.blocks)
         self.currents = build_currents(model, layout, self.blocks)
@@ -73,9 +80,10 @@ class Processor:
             self._tell_price()
 
     def _plan_work(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
-        arrived = np.full(self.threads * meeting.LINE, -1, np.int64)
+        parts = len(cuts) - 1
+        arrived = np.full(parts * meeting.LINE, -1, np.int64)
         processors = jit.available_processors() // self.exchange.sharing
-        patience = meeting.PATIENCE if self.threads <= processors else 0
+        patience = meeting.PATIENCE if parts <= processors else 0
         below = [0] if cuts[0] > 0 else []
         above = [self.layout.blocks] if cuts[-1] < self.layout.blocks else []
         bounds = np.array([*below, *cuts, *above], np.int64) * LANES
@@ -188,6 +196,11 @@ class Processor:
                 self.plan,
             )
         )
+
+    def phase_ticks(self) -> dict[str, float]:
+        """The mean of the ticks of all parts in each phase, where steps are timed; empty if none can tell."""
+        means = self.work.ticks[:, : len(stopwatch.PHASES)].mean(axis=0)
+        return dict(zip(stopwatch.PHASES, means.tolist(), strict=True))
 
     def spikes(self, first: int, steps: int) -> dict[str, Spikes]:
         """The spikes of `steps` steps from `first` on, where the chunk began, of each population."""

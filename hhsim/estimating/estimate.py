@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hhsim import __version__
 from hhsim.config import Loaded
+from hhsim.engines.choice import require
 from hhsim.errors import Diverged, HhsimError
 from hhsim.model import Model, PairwiseBernoulli
 from hhsim.recording import check_output
@@ -91,6 +92,7 @@ def estimate(
     *,
     output: str | os.PathLike[str] = "out.h5",
     threads: int | None = None,
+    device: str = "cpu",
     overwrite: bool = False,
     since: float | None = None,
     exchange: Exchange | None = None,
@@ -101,7 +103,7 @@ def estimate(
 
     Raises
     ------
-    OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace
+    OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, NoSuchDevice, NotInstalled
         where a run is not possible; all that can be told without a try is told before it
     WouldDiverge
         when a potential is no longer finite within the try
@@ -110,6 +112,7 @@ def estimate(
     model = loaded.model
     if exchange is None or exchange.rank == 0:
         check_output(output, [trace.variable for trace in model.traces], overwrite)
+    require(device)
 
     from hhsim import memory
     from hhsim.exchange import Alone
@@ -125,7 +128,7 @@ def estimate(
     from hhsim.estimating.probe import probe
 
     startup_s = time.perf_counter() - began
-    tried = probe(model, threads, exchange)
+    tried = probe(model, threads, device, exchange)
     if tried.diverged is not None:
         raise WouldDiverge(tried.diverged)
     run = model.run
@@ -151,7 +154,7 @@ def estimate(
         output=os.fspath(output),
         seed=run.seed,
         threads=threads,
-        device="cpu",
+        device=tried.device,
         precision=run.precision,
         method=run.method,
         neurons=cells,

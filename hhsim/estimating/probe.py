@@ -30,6 +30,7 @@ CACHED_SECONDS = 0.5
 class Probe:
     """What a try of `cells` cells over `steps` steps has shown, as it stands for the whole network."""
 
+    device: str
     cells: int
     synapses: int
     steps: int
@@ -52,7 +53,7 @@ class _Mark:
     spikes: dict[str, int]
 
 
-def probe(model: Model, threads: int, exchange: Exchange | None = None) -> Probe:
+def probe(model: Model, threads: int, device: str = "cpu", exchange: Exchange | None = None) -> Probe:
     """Try `model`, or a smaller network like it, for a second or two.
 
     A network of files is tried as a whole, however large it is. Cells that have just been set going may
@@ -62,8 +63,8 @@ def probe(model: Model, threads: int, exchange: Exchange | None = None) -> Probe
     tried = shrunk(model, MOST_WORK / work) if work > MOST_WORK and can_shrink(model) else model
     load_s = 0.0
     if tried is not model or work <= MOST_WORK:  # else too large to be built twice
-        _, load_s = _timed(lambda: Simulation(tried, threads, exchange=exchange))
-    simulation, build_s = _timed(lambda: Simulation(tried, threads, exchange=exchange))
+        _, load_s = _timed(lambda: Simulation(tried, threads, device=device, exchange=exchange))
+    simulation, build_s = _timed(lambda: Simulation(tried, threads, device=device, exchange=exchange))
     load_s = min(max(load_s - build_s, 0.0), CACHED_SECONDS)  # of the functions that build
     _, compile_s = _timed(simulation.compile)
     marks, diverged = _try(simulation)
@@ -75,6 +76,7 @@ def probe(model: Model, threads: int, exchange: Exchange | None = None) -> Probe
     ratio = sum(population.size for population in model.populations.values()) / sum(cells.values())
     steps = max(end.steps - middle.steps, 1)
     return Probe(
+        device=simulation.device,
         cells=sum(cells.values()),
         synapses=simulation.exchange.total(simulation.connections.synapses),
         steps=end.steps,

@@ -4,6 +4,19 @@ A rendered module is plain text in the cache folder, imported like any other, so
 machine code on disk, and `NUMBA_DISABLE_JIT=1` runs the same text. `hhsim kernel CONFIG` prints it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from hhsim.rendering.program import load, render
 
-__all__ = ["load", "render"]
+__all__ = ["load", "render", "renderer_for"]
+
+
+def renderer_for(device: str) -> Callable[..., str]:
+    """What renders the module of cells of given structures for "cpu", "cuda" or "cuda:1"."""
+    if device == "cpu":
+        return render
+    from hhsim.rendering.device import render_for_device
+
+    return render_for_device

@@ -54,23 +54,27 @@ def render(structures: Sequence[Structure], timed: bool = False) -> str:
     precision = structures[0].precision
     linker = Linker(precision)
     steps = [render_step(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
-    title = f"{structures[0].method}, {precision}: " + "; ".join(map(_title, structures))
     return "\n\n".join(
         [
-            HEADER.format(title=title, precision=precision) + (TIMED_HEADER if timed else ""),
+            HEADER.format(title=title_of(structures), precision=precision) + (TIMED_HEADER if timed else ""),
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@kernel\n{_source(driver.advance_part, timed)}",
-            f"@kernel_parallel\n{_source(driver.advance, timed)}",
+            f"@kernel\n{source(driver.advance_part, timed)}",
+            f"@kernel_parallel\n{source(driver.advance, timed)}",
         ]
     )
 
 
-def _source(function: Callable[..., Any], timed: bool) -> str:
+def source(function: Callable[..., Any], timed: bool = False) -> str:
     """The text of a function without remarks for the tools that check ours, and lines `# timed` as asked."""
     text = re.sub(r"  # (type: ignore|noqa).*", "", inspect.getsource(function))
     return re.sub(r"  # timed$" if timed else r".*  # timed\n", "", text, flags=re.MULTILINE)
+
+
+def title_of(structures: Sequence[Structure]) -> str:
+    """What a module is rendered for, in a line."""
+    return f"{structures[0].method}, {structures[0].precision}: " + "; ".join(map(_title, structures))
 
 
 def _title(structure: Structure) -> str:

@@ -29,21 +29,21 @@ def render_step(structure: Structure, name: str, linker: Linker) -> str:
     in `marks` a 1 for each lane that needs a closer look: a spike, a crossing within the refractory time, or
     a potential that is not finite. `p` holds `structure.parameters`; `now` is the step within the chunk.
     """
-    step = _Step(structure, linker)
-    parts = [step.rates(), step.membrane(), step.gates_and_receptors()]
-    if structure.method == "staggered":  # the conductances decay in two halves, around the membrane's step
-        parts = [step.rates(), step.gates_and_receptors(), step.membrane(), step.receptors_alone()]
+    step = Step(structure, linker)
+    body = step.body()
     lines = [
         "@kernel",
         f"def {name}(state, at, marks, p, now, gate_dt):",
         *(f"    {identifier(parameter)} = p[{i}]" for i, parameter in enumerate(structure.parameters)),
         f"    scratch = local(dt, {len(step.scratch) * LANES})",
-        *(line for part in parts for line in part),
+        *body,
     ]
     return "\n".join(lines) + "\n"
 
 
-class _Step:
+class Step:
+    """The text of one step, as loops over the lanes of a block."""
+
     def __init__(self, structure: Structure, linker: Linker) -> None:
         self.structure = structure
         self.linker = linker
@@ -58,12 +58,23 @@ class _Step:
                 for what in ("rise", "z"):
                     self.scratch[f"{what} {key}.{gate}"] = len(self.scratch)
 
+    def body(self) -> list[str]:
+        """All lines of the step, in the order of its method."""
+        parts = [self.rates(), self.membrane(), self.gates_and_receptors()]
+        if self.structure.method == "staggered":  # conductances decay in halves, around the membrane's step
+            parts = [self.rates(), self.gates_and_receptors(), self.membrane(), self.receptors_alone()]
+        return [line for part in parts for line in part]
+
     def state(self, name: str) -> str:
         row = self.structure.rows[name]
         return f"state[lane + index({row * LANES})]" if row else "state[lane]"
 
     def work(self, name: str) -> str:
         return f"scratch[i + {self.scratch[name] * LANES}]"
+
+    def mark(self, condition: str) -> str:
+        """Leave word that a lane needs a closer look."""
+        return f"marks[i] = byte({condition})"
 
     def loop(self, *body: str, depth: int = 1) -> list[str]:
         pad = "    " * depth
@@ -166,7 +177,7 @@ class _Step:
             f"v_new = {self.next_potential}(v, net_current, dt / capacitance, {phi}(z))",
             f"{self.state('v')} = v_new",
             "free = clock <= now",
-            f"marks[i] = byte({RULES[self.structure.rule]} | ~(abs(v_new) < real({HUGE})))",
+            self.mark(f"{RULES[self.structure.rule]} | ~(abs(v_new) < real({HUGE}))"),
         ]
 
 

@@ -15,11 +15,13 @@ from hhsim.report.words import number, seconds, show_rows, show_texts
 if TYPE_CHECKING:
     from hhsim.bench import Bench, Comparison, Progress, Series
     from hhsim.bench.baseline import Pair
+    from hhsim.bench.results import Row
 
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 BAR_WIDTH = 24
 
 PHASES = ("update", "delivery", "reception", "detection", "waiting", "recording")
+OF_PEAK = ["of peak"]  # of the processor
 MEANINGS = (
     ("update", "the equations of the cells"),
     ("delivery", "spikes and inputs on their way to their targets, and samples of traces"),
@@ -32,7 +34,8 @@ MEANINGS = (
 
 def show_bench(told: Bench) -> None:
     """Print all measurements on stdout."""
-    click.echo(f"{told.title or told.source}: {told.machine['processor']}, {_processors(told.processors)}")
+    where = told.machine["processor"] if told.peaks else told.device
+    click.echo(f"{told.title or told.source}: {where}, {_processors(told.processors)}")
     for series in told.series:
         click.echo()
         _show_series(told, series)
@@ -40,7 +43,8 @@ def show_bench(told: Bench) -> None:
     if len(told.series) > 1:
         _show_growth(told)
         click.echo()
-    show_rows(MEANINGS)
+    if any(series.rows[0].phases for series in told.series):
+        show_rows(MEANINGS)
     most = max(row.threads for series in told.series for row in series.rows)
     if most > told.processors:
         click.echo()
@@ -53,7 +57,7 @@ def _show_series(told: Bench, series: Series) -> None:
     click.echo(click.style(f"{size}, {seconds(series.biological_s)}", bold=True))
     repeats = len(series.rows[0].seconds)
     marks = {row.threads: "*" if row.threads > told.processors else " " for row in series.rows}
-    head = ["threads", "s per s", "least .. most", "speed-up", "efficiency", "ns/step", "events/s", "of peak"]
+    head = ["threads", "s per s", "least .. most", "speed-up", "efficiency", "ns/step", "events/s"]
     lines = [
         [
             f"{row.threads}{marks[row.threads]}",
@@ -63,11 +67,11 @@ def _show_series(told: Bench, series: Series) -> None:
             f"{series.speedup(row) / row.threads:.0%}",
             _figure(series.ns_per_neuron_step(row)),
             _rate(series.events_per_s(row)),
-            f"{told.share_of_peak(series, row):.0%}",
+            *_of_peak(told, series, row),
         ]
         for row in series.rows
     ]
-    _show_table(head, lines)
+    _show_table(head + OF_PEAK[: len(lines[0]) - len(head)], lines)
     if series.rows[0].phases:
         click.echo()
         _show_table(
@@ -89,9 +93,8 @@ def _show_series(told: Bench, series: Series) -> None:
             ("s per s", f"wall time for a biological second, recording included: median of {repeats} runs"),
             ("spikes", f"{spikes}: {number(series.spikes)}, which reached {number(series.events)} synapses"),
             ("cost", f"{series.cost.flops:.0f} flops and {series.cost.bytes:.0f} bytes for a cell and step"),
-            ("peak", _peaks(told, series)),
-            ("bound", _bound(told, series)),
         ]
+        + ([("peak", _peaks(told, series)), ("bound", _bound(told, series))] if told.peaks else [])
         + (
             [
                 ("phases", _about_phases(series)),
@@ -108,7 +111,7 @@ def _show_growth(told: Bench) -> None:
     click.echo(click.style("at their fastest", bold=True))
     best = [(series, min(series.rows, key=lambda row: row.median)) for series in told.series]
     _show_table(
-        ["cells", "precision", "threads", "s per s", "ns/step", "events/s", "of peak"],
+        ["cells", "precision", "threads", "s per s", "ns/step", "events/s"] + (OF_PEAK if told.peaks else []),
         [
             [
                 number(series.neurons),
@@ -117,11 +120,16 @@ def _show_growth(told: Bench) -> None:
                 _figure(row.median),
                 _figure(series.ns_per_neuron_step(row)),
                 _rate(series.events_per_s(row)),
-                f"{told.share_of_peak(series, row):.0%}",
+                *_of_peak(told, series, row),
             ]
             for series, row in best
         ],
     )
+
+
+def _of_peak(told: Bench, series: Series, row: Row) -> list[str]:
+    """The share of the processor's peak; none where another device computed."""
+    return [f"{told.share_of_peak(series, row):.0%}"] if told.peaks else []
 
 
 def _bound(told: Bench, series: Series) -> str:

@@ -36,6 +36,7 @@ def open_recorder(
     threads: int,
     overwrite: bool,
     resume: Positions | None = None,
+    device: str = "cpu",
     ranks: int = 1,
 ) -> Recorder:
     """Create the output that a config asks for, or go on with it from earlier positions."""
@@ -52,7 +53,7 @@ def open_recorder(
         dt=model.run.dt,
         duration=model.run.steps * model.run.dt,
         resolved_config=loaded.resolved,
-        facts=_facts(loaded, threads) | {"ranks": ranks},
+        facts=_facts(loaded, threads, device) | {"ranks": ranks},
         overwrite=overwrite,
         resume=resume,
     )
@@ -65,7 +66,7 @@ def unit_of(variable: str) -> str:
     return "nS" if variable.startswith("g.") else "1"
 
 
-def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
+def _facts(loaded: Loaded, threads: int, device: str) -> dict[str, str | int | float]:
     run = loaded.model.run
     facts: dict[str, str | int | float] = {
         "title": loaded.model.title,
@@ -74,7 +75,7 @@ def _facts(loaded: Loaded, threads: int) -> dict[str, str | int | float]:
         "threads": threads,
         "method": run.method,
         "precision": run.precision,
-        "device": "cpu",
+        "device": device,
     }
     facts |= {f"machine.{name}": value for name, value in describe_machine().items()}
     return facts | {f"versions.{name}": value for name, value in versions().items()}

@@ -17,10 +17,12 @@ from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
+from hhsim.engines.choice import require
 from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.exchange import Alone, Exchange
 from hhsim.exchange.sharing import shared_config, threads_of
 from hhsim.guarding import Watch
+from hhsim.model import RunSettings, usual_precision
 from hhsim.recording import Recorder, check_output
 from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
@@ -36,6 +38,7 @@ def run(
     *,
     output: str | os.PathLike[str] = "out.h5",
     threads: int | None = None,
+    device: str = "cpu",
     seed: int | None = None,
     duration: str | None = None,
     precision: str | None = None,
@@ -57,6 +60,8 @@ def run(
     output : the HDF5 file to write (SONATA)
     threads : default: the processors that this process may use; the result does not depend on it. With
         ranks, it is their number in each of them.
+    device : "cpu", or "cuda", "cuda:1" and so on, with the extra `cuda`; a config that names no precision is
+        run in float32 there
     seed, duration, precision : as in the config's [run] ("500 ms", "float32"), and instead of what it says
     overrides : further keys as in `--set`, such as `projection.0.weight="7 nS"`
     overwrite : whether an existing output may be replaced
@@ -74,7 +79,8 @@ def run(
 
     Raises
     ------
-    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, CheckpointRefused
+    ConfigRefused, OutputExists, FileFailed, NotEnoughMemory, NotEnoughSpace, NoSuchDevice, NotInstalled,
+    CheckpointRefused
         before any work is done
     Diverged, GuardStopped
         when a potential is no longer finite, or a guard of the config stopped the run
@@ -88,15 +94,24 @@ def run(
     exchange = exchange or Alone()
     writes = exchange.rank == 0
     place = Path(output)
+    require(device)
     found = _find(place, note) if resume and writes else None
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
         path = Path(os.fspath(config))
-        loaded = shared_config(
-            exchange,
-            lambda: load(path, overrides, run=given, default_seed=_seed_of(place, found) if resume else None),
-        )
+
+        def load_it() -> Loaded:
+            earlier = _settings_of(place, found) if resume else None
+            return load(
+                path,
+                overrides,
+                run=given,
+                default_seed=None if earlier is None else earlier.seed,
+                default_precision=usual_precision(device) if earlier is None else earlier.precision,
+            )
+
+        loaded = shared_config(exchange, load_it)
     elif given or overrides:
         late = [*given, *(["overrides"] if overrides else [])]
         raise TypeError(f"{', '.join(late)}: the config is loaded already")
@@ -123,7 +138,7 @@ def run(
     tell = watch or (lambda progress: None)
     duration_ms = model.run.steps * model.run.dt
     tell(Progress("build", 0.0, duration_ms))
-    simulation = Simulation(model, threads, exchange=exchange)
+    simulation = Simulation(model, threads, device=device, exchange=exchange)
     clock.lap("build")
     tell(Progress("compile", 0.0, duration_ms))
     simulation.compile()
@@ -143,11 +158,11 @@ def _find(output: Path, note: Note | None) -> Checkpoint | None:
     return checkpoint
 
 
-def _seed_of(output: Path, found: Checkpoint | None) -> int | None:
-    """The seed of the run that is to go on, which its config may have left to chance."""
+def _settings_of(output: Path, found: Checkpoint | None) -> RunSettings | None:
+    """Those of the run that is to go on: its config may have left its seed to chance."""
     if found is None and not output.exists():
         return None
-    return parse(config_of(output) if found is None else found.config).model.run.seed
+    return parse(config_of(output) if found is None else found.config).model.run
 
 
 def _record(
@@ -174,7 +189,15 @@ def _record(
         if exchange.rank == 0:
             positions = None if checkpoint is None else checkpoint.positions
             recorder = files.enter_context(
-                open_recorder(loaded, output, simulation.threads, overwrite, positions, exchange.ranks)
+                open_recorder(
+                    loaded,
+                    output,
+                    simulation.threads,
+                    overwrite,
+                    positions,
+                    simulation.device,
+                    exchange.ranks,
+                )
             )
             if checkpoint is None:
                 store.remove(output)
@@ -225,7 +248,7 @@ def _summary(
         output=str(output),
         seed=model.run.seed,
         threads=simulation.threads,
-        device="cpu",
+        device=simulation.device,
         precision=model.run.precision,
         method=model.run.method,
         neurons=neurons,

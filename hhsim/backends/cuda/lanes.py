@@ -1,0 +1,144 @@
+"""What one thread does for the cell in its lane, beside the step: arrivals, currents, samples and spikes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH
+from hhsim.backends.cuda.compiling import inline
+from hhsim.backends.cuda.intrinsics import atomic_add, atomic_min
+from hhsim.backends.cuda.tables import (
+    CHANNEL_COLUMNS,
+    CHANNELS,
+    CLOCK_ROW,
+    CURRENT_AMPLITUDES,
+    CURRENT_COLUMNS,
+    CURRENT_FIRST,
+    CURRENT_LAST,
+    CURRENT_OFF,
+    CURRENT_ON,
+    CURRENT_ROW,
+    CURRENTS,
+    END_CURRENT,
+    END_TRACE,
+    ENDS,
+    ENTRIES,
+    ENTRY_CHANNEL,
+    ENTRY_COLUMNS,
+    FAILURE,
+    FIRST_CURRENT,
+    FIRST_TRACE,
+    HISTORY,
+    LANE_BITS,
+    REFRACTORY,
+    SHIFT,
+    SUPPRESSED,
+    TRACE_COLUMNS,
+    TRACE_EVERY,
+    TRACE_FIRST,
+    TRACE_LAST,
+    TRACE_OFFSET,
+    TRACE_ROW,
+    TRACE_WIDTH,
+    TRACES,
+)
+from hhsim.cell import HUGE
+from hhsim.network.layout import LANES
+
+index = np.uint64  # an index that cannot be negative needs no look at its sign
+
+
+@inline
+def fact(table: Any, place: Any) -> Any:
+    """A number of `tables` or of the ledger."""
+    return table[index(place)]
+
+
+@inline
+def slot_of(k: Any, slots: Any) -> Any:
+    """The slot for step k; most channels have one, and a remainder of 64 bits takes 90 instructions."""
+    return k % slots if slots > 1 else np.int64(0)
+
+
+@inline
+def begin(at: Any, owner: Any, state: Any, tables: Any, ledger: Any) -> None:
+    """Count the refractory clock from this chunk's start."""
+    clock = index(at + fact(tables, owner + CLOCK_ROW) * LANES)
+    state[clock] = max(state[clock] - fact(ledger, SHIFT), -1)
+
+
+@inline
+def sample(lane: Any, at: Any, owner: Any, k: Any, first: Any, state: Any, tables: Any, frames: Any) -> None:
+    """Record the states at the beginning of step k."""
+    for number in range(fact(tables, owner + FIRST_TRACE), fact(tables, owner + END_TRACE)):
+        trace = fact(tables, TRACES) + number * TRACE_COLUMNS
+        every, low = fact(tables, trace + TRACE_EVERY), fact(tables, trace + TRACE_FIRST)
+        if low <= lane < fact(tables, trace + TRACE_LAST) and k % every == 0:
+            frame = k // every - (first + every - 1) // every
+            to = fact(tables, trace + TRACE_OFFSET) + frame * fact(tables, trace + TRACE_WIDTH) + lane - low
+            frames[index(to)] = state[index(at + fact(tables, trace + TRACE_ROW) * LANES)]
+
+
+@inline
+def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: Any, tables: Any) -> None:
+    """Where a current of this population goes on or off at step k, add up what flows from now on."""
+    begins, ends = fact(tables, owner + FIRST_CURRENT), fact(tables, owner + END_CURRENT)
+    changed = False
+    for number in range(begins, ends):
+        current = fact(tables, CURRENTS) + number * CURRENT_COLUMNS
+        changed |= fact(tables, current + CURRENT_ON) == k or fact(tables, current + CURRENT_OFF) == k
+    if not changed:
+        return
+    to = index(at + fact(tables, owner + CURRENT_ROW) * LANES)
+    state[to] = 0
+    for number in range(begins, ends):
+        current = fact(tables, CURRENTS) + number * CURRENT_COLUMNS
+        low = fact(tables, current + CURRENT_FIRST)
+        flows = fact(tables, current + CURRENT_ON) <= k < fact(tables, current + CURRENT_OFF)
+        if flows and low <= lane < fact(tables, current + CURRENT_LAST):
+            state[to] += numbers[index(fact(tables, current + CURRENT_AMPLITUDES) + lane - low)]
+
+
+@inline
+def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> Any:
+    """What arrives in an entry's channel at step k, a count or a sum of units; empties its slot."""
+    number = fact(tables, fact(tables, ENTRIES) + entry * ENTRY_COLUMNS + ENTRY_CHANNEL)
+    channel = fact(tables, CHANNELS) + number * CHANNEL_COLUMNS
+    slot = slot_of(k, fact(tables, channel + RING)) * fact(tables, channel + WIDTH)
+    at = index(fact(tables, channel + BASE) + slot + lane - fact(tables, channel + FIRST))
+    amount = np.int64(0)
+    if fact(tables, channel + SUMS) != 0:
+        amount = sums[at]
+        if amount != 0:
+            sums[at] = 0
+    else:
+        amount = np.int64(counts[at])
+        if amount != 0:
+            counts[at] = 0
+    return amount
+
+
+@inline
+def collect(
+    lane: Any,
+    at: Any,
+    owner: Any,
+    population: Any,
+    now: Any,
+    state: Any,
+    tables: Any,
+    spikes: Any,
+    ledger: Any,
+) -> None:
+    """Write down the spike of a lane that `step` marked and set its refractory clock."""
+    clock = index(at + fact(tables, owner + CLOCK_ROW) * LANES)
+    if not abs(state[index(at)]) < HUGE:  # the same test as in `step`
+        atomic_min(ledger, FAILURE, (now << LANE_BITS) | lane)
+    elif state[clock] <= now:
+        place = atomic_add(ledger, fact(tables, ENDS) + fact(tables, HISTORY) + now + 1, 1)
+        spikes[index(place)] = lane
+        state[clock] = now + fact(tables, owner + REFRACTORY)
+    else:
+        atomic_add(ledger, SUPPRESSED + population, 1)

@@ -1,0 +1,58 @@
+"""Spikes of the Poisson inputs, from the same draws as on the processor, a thread for each train."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+
+from hhsim import inputs, random
+from hhsim.arrivals import BASE, FIRST, SUMS
+from hhsim.backends.cuda import intrinsics
+from hhsim.backends.cuda.compiling import call, cuda, inline, kernel
+from hhsim.backends.cuda.lanes import fact, index
+from hhsim.backends.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
+from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
+from hhsim.inputs import FIRST as TRAIN_FIRST
+
+
+def _same(function: Any, **instead: Any) -> Any:
+    """The formula of a function that is compiled for the processor, with other functions in its place."""
+    plain = getattr(function, "py_func", function)
+    return types.FunctionType(plain.__code__, {**plain.__globals__, **instead}, plain.__name__)
+
+
+philox = call(_same(random.philox, multiply=intrinsics.multiply, add=intrinsics.add))
+uniform = inline(_same(random.uniform))
+exponential = inline(_same(random.exponential, uniform=uniform))
+draw_next = call(_same(inputs.draw_next, philox=philox, exponential=exponential))
+enter_window = call(_same(inputs.enter_window, draw_next=draw_next))
+
+
+@kernel
+def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) -> None:
+    """Let the spikes of the Poisson inputs arrive that fall into this step."""
+    k, first_step = fact(ledger, UPDATE_STEP), fact(ledger, FIRST_STEP)
+    if k < 0:
+        return
+    for train in range(trains.table.shape[0]):
+        table = trains.table[train]
+        on = table[ON]
+        if not on <= k < table[OFF]:
+            continue
+        entering = k % WINDOW == 0 or k in (first_step, on)
+        channel = fact(tables, CHANNELS) + table[CHANNEL] * CHANNEL_COLUMNS
+        base = fact(tables, channel + BASE) + table[TRAIN_FIRST] - fact(tables, channel + FIRST)
+        node = np.int64(cuda.grid(1))
+        while node < table[CELLS]:
+            cell = table[OFFSET] + node
+            if entering:
+                enter_window(trains, train, cell, k)
+            while trains.next[cell] == k:
+                if fact(tables, channel + SUMS) != 0:
+                    sums[index(base + node)] += trains.weights[cell]
+                else:
+                    counts[index(base + node)] += np.uint32(1)
+                draw_next(trains, train, cell, k // WINDOW)
+            node += cuda.gridsize(1)

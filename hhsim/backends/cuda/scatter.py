@@ -1,0 +1,100 @@
+"""Spikes on their way: from the log to the arrivals of their targets, a team of threads for each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hhsim.arrivals import WIDTH
+from hhsim.backends.cuda.compiling import cuda, kernel
+from hhsim.backends.cuda.intrinsics import atomic_add
+from hhsim.backends.cuda.lanes import fact, index, slot_of
+from hhsim.backends.cuda.tables import (
+    CAPACITY,
+    CHANNEL_COLUMNS,
+    CHANNELS,
+    DELAY,
+    ENDS,
+    FAILURE,
+    FIRST_STEP,
+    HISTORY,
+    LAG_BASE,
+    LANES_IN_ALL,
+    NO_FAILURE,
+    PROJECTION_COLUMNS,
+    PROJECTION_COUNT,
+    PROJECTIONS,
+    ROW_BASE,
+    SCATTER_STEP,
+    SLOTS,
+    SOURCE_FIRST,
+    SOURCE_SIZE,
+    SYNAPSE_BASE,
+    TARGET_BASE,
+    UPDATE_STEP,
+    WEIGHT_BASE,
+)
+
+
+@kernel
+def scatter(
+    tables: Any,
+    targets: Any,
+    row_starts: Any,
+    weights: Any,
+    lags: Any,
+    counts: Any,
+    sums: Any,
+    spikes: Any,
+    ledger: Any,
+) -> None:
+    """Begin the next step: bring the spikes whose least delay is over to their targets' arrivals.
+
+    Its first thread decides whether there is a next step: not where the spikes of one more may find no room,
+    nor after a potential that is not finite. Counts and whole units are exact in any order of additions.
+    """
+    k = fact(ledger, SCATTER_STEP)
+    ends = fact(tables, ENDS)
+    row = fact(tables, HISTORY) + k - fact(ledger, FIRST_STEP)
+    room = fact(tables, CAPACITY) - fact(tables, LANES_IN_ALL)
+    goes_on = fact(ledger, ends + row) <= room and fact(ledger, FAILURE) == NO_FAILURE
+    if cuda.grid(1) == 0 and cuda.threadIdx.y == 0:
+        ledger[UPDATE_STEP] = k if goes_on else -1
+        if goes_on:
+            ledger[ends + row + 1] = fact(ledger, ends + row)
+    if not goes_on:
+        return
+    team = np.int64(cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y)
+    teams = cuda.gridDim.x * cuda.blockDim.y
+    for number in range(fact(tables, PROJECTION_COUNT)):
+        about = fact(tables, PROJECTIONS) + number * PROJECTION_COLUMNS
+        emitted = row - 1 - fact(tables, about + DELAY)
+        if emitted < 0:
+            continue
+        first_source, sources = fact(tables, about + SOURCE_FIRST), fact(tables, about + SOURCE_SIZE)
+        slots = fact(tables, about + SLOTS)
+        width = fact(tables, fact(tables, CHANNELS) + number * CHANNEL_COLUMNS + WIDTH)
+        base, slot = fact(tables, about + TARGET_BASE), slot_of(k, slots)
+        weight_base, lag_base = fact(tables, about + WEIGHT_BASE), fact(tables, about + LAG_BASE)
+        synapse_base = fact(tables, about + SYNAPSE_BASE)
+        spike, end = fact(ledger, ends + emitted) + team, fact(ledger, ends + emitted + 1)
+        while spike < end:
+            source = spikes[index(spike)] - first_source
+            spike += teams
+            if source < 0 or source >= sources:
+                continue
+            row_start = fact(tables, about + ROW_BASE) + source
+            own = np.int64(row_starts[index(row_start)]) + cuda.threadIdx.x
+            finish = np.int64(row_starts[index(row_start + 1)])
+            while own < finish:
+                later = slot
+                if lag_base >= 0:
+                    later += np.int64(lags[index(lag_base + own)])
+                    later -= slots if later >= slots else 0
+                at = base + later * width + np.int64(targets[index(synapse_base + own)])
+                if weight_base >= 0:
+                    atomic_add(sums, index(at), np.int64(weights[index(weight_base + own)]))
+                else:
+                    atomic_add(counts, index(at), np.uint32(1))
+                own += cuda.blockDim.x

@@ -1,0 +1,35 @@
+"""The laws of `test_cuda_laws` in the CUDA simulator, which Numba decides on as it is imported: hence a
+process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+pytestmark = pytest.mark.skipif(
+    find_spec("numba_cuda") is None, reason="numba-cuda is not installed (pip install 'hhsim[cuda]')"
+)
+
+
+def test_every_law_holds_in_the_simulator():
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", str(TESTS / "test_cuda_laws.py"), "-p", "no:cacheprovider"],
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    passed = re.search(r"(\d+) passed", answer.stdout)
+    assert passed is not None
+    assert int(passed.group(1)) >= 16
+    assert "skipped" not in answer.stdout
