@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hhsim.cell import structure_of
 from hhsim.model import Constant, Model, PoissonInput
 from hhsim.network.connections import IN_DEGREE_MAX, SLOTS, SPAN_FIRST_LANE, SPAN_LANES, Connections
-from hhsim.network.layout import Layout
+from hhsim.network.layout import LANES, Layout
 from hhsim.state import aligned
 
 # Columns of `Arrivals.channels`.
@@ -38,28 +38,61 @@ class Arrivals(NamedTuple):
     weights: npt.NDArray[Any]  # real (entries,), nS for each count; 1 for sums
 
 
-def build_arrivals(model: Model, layout: Layout, connections: Connections) -> Arrivals:
-    """Channels for the projections, in their order, then for the Poisson inputs, in theirs."""
-    real = np.dtype(model.run.precision)
-    inputs = [one for one in model.inputs if isinstance(one, PoissonInput)]
-    channels = np.zeros((len(model.projections) + len(inputs), CHANNEL_COLUMNS), np.int64)
-    sizes = [0, 0]
-    entries: list[tuple[int, str, str, float]] = []
-    for number, row in enumerate(connections.projections):
-        individual = bool(np.isnan(connections.uniform_weights[number]))
-        channels[number] = (individual, 0, row[SPAN_FIRST_LANE], row[SPAN_LANES], row[SLOTS])
-        weight = 1.0 if individual else float(connections.uniform_weights[number])
-        projection = model.projections[number]
-        entries += [(number, target, projection.receptor, weight) for target in projection.targets]
-    for number, one in enumerate(inputs, start=len(model.projections)):
+def channels_of(
+    model: Model, layout: Layout, connections: Connections, blocks: range
+) -> tuple[npt.NDArray[np.int64], tuple[int, int]]:
+    """The channels of the cells in `blocks`, and how long `counts` and `sums` are.
+
+    Channels for the projections come in their order, then those for the Poisson inputs, in theirs.
+    """
+    rows = []
+    for about, weight in zip(connections.projections, connections.uniform_weights, strict=True):
+        first = int(about[SPAN_FIRST_LANE])
+        rows.append((bool(np.isnan(weight)), first, first + int(about[SPAN_LANES]), int(about[SLOTS])))
+    for one in _poisson(model):
         place = layout.places[one.target]
-        uniform = isinstance(one.weight, Constant)
-        channels[number] = (not uniform, 0, place.first, place.end - place.first, 1)
+        rows.append((not isinstance(one.weight, Constant), place.first, place.end, 1))
+    channels = np.zeros((len(rows), CHANNEL_COLUMNS), np.int64)
+    sizes = [0, 0]
+    for channel, (individual, first, end, ring) in zip(channels, rows, strict=True):
+        first = max(first, blocks.start * LANES)
+        width = max(min(end, blocks.stop * LANES) - first, 0)
+        channel[:] = (individual, sizes[individual], first, width, ring)
+        sizes[individual] += width * ring
+    return channels, (sizes[0], sizes[1])
+
+
+def portion(channels: npt.NDArray[np.int64], part: npt.NDArray[np.int64], sums: int) -> npt.NDArray[np.int64]:
+    """Where in the `counts` (`sums` 0) or `sums` (1) of `channels` each number of those of `part` stands.
+
+    `part` are the channels of some of the blocks that `channels` are for.
+    """
+    places = [
+        of[BASE] + np.arange(own[RING])[:, None] * of[WIDTH] + own[FIRST] - of[FIRST] + np.arange(own[WIDTH])
+        for of, own in zip(channels, part, strict=True)
+        if own[SUMS] == sums
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *(each.ravel() for each in places)])
+
+
+def _poisson(model: Model) -> list[PoissonInput]:
+    return [one for one in model.inputs if isinstance(one, PoissonInput)]
+
+
+def build_arrivals(
+    model: Model, layout: Layout, connections: Connections, blocks: range | None = None
+) -> Arrivals:
+    """What arrives at the cells of some blocks, or all."""
+    mine = range(layout.blocks) if blocks is None else blocks
+    real = np.dtype(model.run.precision)
+    channels, sizes = channels_of(model, layout, connections, mine)
+    entries: list[tuple[int, str, str, float]] = []
+    for number, projection in enumerate(model.projections):
+        weight = 1.0 if channels[number, SUMS] else float(connections.uniform_weights[number])
+        entries += [(number, target, projection.receptor, weight) for target in projection.targets]
+    for number, one in enumerate(_poisson(model), start=len(model.projections)):
         weight = one.weight.value if isinstance(one.weight, Constant) else 1.0
         entries.append((number, one.target, one.receptor, weight))
-    for channel in channels:
-        channel[BASE] = sizes[channel[SUMS]]
-        sizes[channel[SUMS]] += channel[WIDTH] * channel[RING]
 
     by_population: dict[str, list[tuple[int, int, float]]] = {name: [] for name in model.populations}
     for number, target, receptor, weight in sorted(entries):
@@ -69,7 +102,7 @@ def build_arrivals(model: Model, layout: Layout, connections: Connections) -> Ar
     flat: list[tuple[int, int, float]] = []
     for name, place in layout.places.items():
         for block in place.blocks:
-            flat += by_population[name]
+            flat += by_population[name] if block in mine else []
             starts[block + 1] = len(flat)
     most = int(connections.projections[:, IN_DEGREE_MAX].max(initial=0))
     return Arrivals(

@@ -17,6 +17,7 @@ from hhsim.commands import COMMANDS
 from hhsim.errors import (
     ConfigRefused,
     Diverged,
+    FailedElsewhere,
     GuardStopped,
     HhsimError,
     HhsimWarning,
@@ -25,6 +26,7 @@ from hhsim.errors import (
     OutOfTime,
     OutputExists,
 )
+from hhsim.launching import may_speak
 from hhsim.stopping import Stopped, stoppable
 
 GO_ON = "the output holds everything up to then, and the same command with --resume goes on"
@@ -90,6 +92,12 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
+def _tell(words: str) -> None:
+    """One message, on stderr, however many processes were started together."""
+    if may_speak():
+        click.echo(words, err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `hhsim`: runs it and returns its exit code.
 
@@ -99,18 +107,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stoppable(), _plain_warnings():
             cli.main(arguments, prog_name="hhsim", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if may_speak():
+            error.show()
         return error.exit_code
     except click.exceptions.Exit as request:
         return request.exit_code
+    except FailedElsewhere as error:  # which says why
+        return error.exit_code
     except HhsimError as error:
-        click.echo(_words(error), err=True)
+        _tell(_words(error))
         return error.exit_code
     except Stopped as stopped:
-        click.echo("hhsim: interrupted before anything was written", err=True)
+        _tell("hhsim: interrupted before anything was written")
         return stopped.exit_code
     except MemoryError:
-        click.echo("hhsim: this machine has not enough memory for the network", err=True)
+        _tell("hhsim: this machine has not enough memory for the network")
         return NotEnoughMemory.exit_code
     except Exception:
         traceback.print_exc()

@@ -237,3 +237,15 @@ class Interrupted(HhsimError):
 
     def __str__(self) -> str:
         return f"interrupted at t = {self.t_ms:g} ms; all outputs are closed and hold everything up to then"
+
+
+class FailedElsewhere(HhsimError):
+    """Another rank has failed, and says why; this one has nothing to add."""
+
+    def __init__(self, rank: int, exit_code: int) -> None:
+        super().__init__(rank, exit_code)
+        self.rank = rank
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} has failed"

@@ -20,13 +20,16 @@ from hhsim.random import Purpose, draw_values, exponential, identify, philox, se
 WINDOW = 1024  # steps
 
 # Columns of `Trains.table`.
-CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED = range(7)
+CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED, NUMBER = range(8)
 
 
 class Trains(NamedTuple):
-    """Poisson inputs. Input i drives `CELLS` lanes from `FIRST` on, whose numbers begin at `OFFSET`."""
+    """Poisson inputs. Input i drives `CELLS` lanes from `FIRST` on, whose entries begin at `OFFSET`.
 
-    table: npt.NDArray[np.int64]  # (inputs, 7)
+    Among all cells that the input drives, the first of them has the number `NUMBER`, by which it is drawn.
+    """
+
+    table: npt.NDArray[np.int64]  # (inputs, 8)
     keys: npt.NDArray[np.uint64]  # (inputs, 2) of Philox
     gaps: npt.NDArray[np.float64]  # (inputs,) mean steps between two spikes
     next: npt.NDArray[np.int64]  # (cells,) step of the next spike; at or beyond the window's end: none
@@ -47,16 +50,25 @@ def _steps(time: float, dt: float, steps: int) -> int:
     return steps if time == float("inf") else min(steps, max(0, round(time / dt)))
 
 
-def build_trains(model: Model, layout: Layout) -> Trains:
+def _driven(one: PoissonInput | StepCurrent, layout: Layout, blocks: range) -> tuple[int, int]:
+    """The cells of an input that are in `blocks`, a half-open range."""
+    nodes = layout.places[one.target].nodes_in(blocks)
+    first = min(max(one.nodes[0], nodes.start), one.nodes[1])
+    return first, max(first, min(one.nodes[1], nodes.stop))
+
+
+def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> Trains:
+    """The Poisson inputs of the cells of some blocks, or all."""
+    mine = range(layout.blocks) if blocks is None else blocks
     real = np.dtype(model.run.precision)
     inputs = [(i, one) for i, one in enumerate(model.inputs) if isinstance(one, PoissonInput)]
-    table = np.zeros((len(inputs), 7), np.int64)
+    table = np.zeros((len(inputs), 8), np.int64)
     keys = np.zeros((len(inputs), 2), np.uint64)
     gaps = np.zeros(len(inputs))
     weights: list[npt.NDArray[np.float64]] = []
     offset = 0
     for row, (number, one) in enumerate(inputs):
-        first, last = one.nodes
+        first, last = _driven(one, layout, mine)
         cells = last - first
         table[row] = (
             len(model.projections) + row,
@@ -66,6 +78,7 @@ def build_trains(model: Model, layout: Layout) -> Trains:
             _steps(one.start, model.run.dt, model.run.steps),
             _steps(one.stop, model.run.dt, model.run.steps) if one.rate > 0 else 0,
             not isinstance(one.weight, Constant),
+            first - one.nodes[0],
         )
         keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
         gaps[row] = 1 / (one.rate * model.run.dt) if one.rate > 0 else np.inf
@@ -83,7 +96,9 @@ def build_trains(model: Model, layout: Layout) -> Trains:
     )
 
 
-def build_currents(model: Model, layout: Layout) -> Currents:
+def build_currents(model: Model, layout: Layout, blocks: range | None = None) -> Currents:
+    """The currents into the cells of some blocks, or all."""
+    mine = range(layout.blocks) if blocks is None else blocks
     real = np.dtype(model.run.precision)
     rows: list[tuple[int, int, int, int, int]] = []
     amplitudes: list[npt.NDArray[np.float64]] = []
@@ -91,7 +106,7 @@ def build_currents(model: Model, layout: Layout) -> Currents:
     for number, one in enumerate(model.inputs):
         if not isinstance(one, StepCurrent):
             continue
-        first, last = one.nodes
+        first, last = _driven(one, layout, mine)
         lane = layout.places[one.target].first
         on, off = (_steps(time, model.run.dt, model.run.steps) for time in (one.start, one.stop))
         rows.append((lane + first, lane + last, on, off, offset))
@@ -109,7 +124,7 @@ def build_currents(model: Model, layout: Layout) -> Currents:
 def draw_next(trains: Trains, train: int, cell: int, window: int) -> None:
     """Move one cell's train to its next spike within `window`."""
     key = trains.keys[train]
-    node = np.uint64(cell - trains.table[train, OFFSET])
+    node = np.uint64(cell - trains.table[train, OFFSET] + trains.table[train, NUMBER])
     draw = trains.draws[cell]
     bits = philox(key[0], key[1], node, np.uint64(window), np.uint64(draw), np.uint64(0))[0]
     trains.draws[cell] = draw + 1

@@ -43,7 +43,9 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
             "stopped_at_ms": recording.stopped_at_ms,
             "dt_ms": recording.dt_ms,
             "seed": recording.seed,
-            **{key: recording.facts.get(key) for key in ("method", "precision", "device", "threads")},
+            **{
+                key: recording.facts.get(key) for key in ("method", "precision", "device", "threads", "ranks")
+            },
             "neurons": recording.summary.get("neurons"),
             "synapses": recording.summary.get("synapses"),
             "populations": {name: _population(recording, name) for name in recording.populations},

@@ -96,8 +96,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def needed(model: Model, threads: int) -> Memory:
-    """An estimate, from above, of the memory that a run of `model` takes at its peak.
+def needed(model: Model, threads: int, ranks: int = 1) -> Memory:
+    """An estimate, from above, of the memory that a run of `model` takes at its peak, in each of its ranks.
 
     Raises FileFailed when a file of edges cannot be read.
     """
@@ -114,7 +114,8 @@ def needed(model: Model, threads: int) -> Memory:
         span = span_of(projection, layout)
         buffers += 8 * (span.end - span.first) * _slots(projection, model.run.dt)
     buffers += 32 * sum(trace.nodes[1] - trace.nodes[0] for trace in model.traces)  # some frames, and places
-    return Memory(state, connections_needed(model, threads), buffers, OVERHEAD)
+    network = connections_needed(model, threads, ranks)
+    return Memory(-(-state // ranks), network, -(-buffers // ranks), OVERHEAD)
 
 
 def _slots(projection: Projection, dt: float) -> int:
@@ -130,8 +131,10 @@ def _slots(projection: Projection, dt: float) -> int:
     return 1 + min(max(round((most - least) / dt), 0), MOST_STEPS)
 
 
-def require(model: Model, threads: int) -> None:
+def require(model: Model, threads: int, ranks: int = 1, on_host: int = 1) -> None:
     """Refuse a run that cannot fit, before any work is done and without taking memory.
+
+    Of its `ranks`, `on_host` share the memory of this machine.
 
     Raises
     ------
@@ -148,14 +151,19 @@ def require(model: Model, threads: int) -> None:
     layout = lay_out(model)
     if layout.lanes > MOST_LANES:
         raise TooManyCells(cells)
-    memory, available = needed(model, threads), available_bytes()
+    memory, available = needed(model, threads, ranks), available_bytes() // on_host
     if memory.total > available:
-        raise NotEnoughMemory(memory.total, available, f"this network of {cells:,} cells", asdict(memory))
-    tiles = len(tile(model, layout, layout.cuts(threads)).cuts) - 1
+        raise NotEnoughMemory(memory.total, available, _what(cells, ranks), asdict(memory))
+    tiles = len(tile(model, layout, layout.cuts(threads * ranks)).cuts) - 1
     for index in range(len(model.projections)):
         synapses = round(expected_synapses(model, index) / tiles)
         if synapses > MOST_IN_A_PART:
             raise TooManySynapses(index, synapses)
+
+
+def _what(cells: int, ranks: int) -> str:
+    network = f"this network of {cells:,} cells"
+    return network if ranks == 1 else f"each of the {ranks} ranks of {network}"
 
 
 def peak_bytes() -> int:

@@ -40,13 +40,17 @@ def limit_chunk(model: Model, chunk_steps: int) -> int:
 
 
 def build_samples(model: Model, layout: Layout, cells: Cells, cuts: list[int], chunk_steps: int) -> Samples:
-    """The samples of chunks of up to `chunk_steps` steps, by cells that are cut into parts at `cuts`."""
+    """The samples of chunks of up to `chunk_steps` steps, by cells that are cut into parts at `cuts`.
+
+    The cuts need not cover the whole network: what lies outside of them is not sampled.
+    """
     traces = model.traces
     places, part_cuts, widths = [], np.zeros((len(traces), len(cuts)), np.int64), []
     at = 0
     for i, trace in enumerate(traces):
         structure = structure_of(model, model.cell_of(trace.population))
         lanes = layout.places[trace.population].first + np.arange(*trace.nodes)
+        lanes = lanes[(lanes >= cuts[0] * LANES) & (lanes < cuts[-1] * LANES)]
         row = structure.rows[trace.variable]
         starts = cells.starts[lanes // LANES].astype(np.int64)
         places.append(starts + row * LANES + lanes % LANES)

@@ -12,6 +12,7 @@ from hhsim.cell import Structure
 from hhsim.engines.choice import engine_for
 from hhsim.engines.processor import Processor, Spikes
 from hhsim.errors import Diverged
+from hhsim.exchange import Alone, Exchange
 from hhsim.model import Model
 from hhsim.network.connections import Connections
 from hhsim.network.layout import lay_out
@@ -39,17 +40,25 @@ class Simulation:
     threads : the number of parts into which the cells are cut, a thread for each; no result depends on it
     chunk_steps : the most steps of a chunk; no result depends on it either
     device : "cpu", or "cuda:0" and so on for a CUDA device, where threads only build the network
+    exchange : the ranks that share the network, and call all that follows together; default: this process
 
     Raises NotInstalled or NoSuchDevice before any work is done.
     """
 
     def __init__(
-        self, model: Model, threads: int = 1, chunk_steps: int = CHUNK_STEPS, device: str = "cpu"
+        self,
+        model: Model,
+        threads: int = 1,
+        chunk_steps: int = CHUNK_STEPS,
+        device: str = "cpu",
+        exchange: Exchange | None = None,
     ) -> None:
         self.model = model
         self.threads = threads
         self.layout = lay_out(model)
-        self.engine: Processor = engine_for(device)(model, self.layout, threads, chunk_steps)
+        self.exchange = exchange or Alone()
+        engine = engine_for(device, self.exchange)
+        self.engine: Processor = engine(model, self.layout, threads, chunk_steps)
         self.step = 0
         self.shift = 0  # steps since the refractory clocks were last counted from
         self.spike_counts = dict.fromkeys(model.populations, 0)

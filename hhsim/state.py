@@ -6,7 +6,6 @@ Each group is a named tuple, so that compiled code takes it as one argument.
 from __future__ import annotations
 
 import types
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +23,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class Cells(NamedTuple):
-    """Every cell of the network. Block b holds its rows (`Structure.rows`) from `state[starts[b]]` on,
-    LANES numbers each. The rows are in the units of the model: mV, nS, pA; gates are shares of 1."""
+    """The cells of some blocks of the network, or of all. Each such block b holds its rows (`Structure.rows`)
+    from `state[starts[b]]` on, LANES numbers each, in the units of the model: mV, nS, pA; gates are shares
+    of 1."""
 
     state: npt.NDArray[Any]  # real, flat
     starts: npt.NDArray[np.uint64]  # (blocks,)
@@ -85,59 +85,61 @@ _ARRAY_FUNCTIONS = {
 }
 
 
-def parameter_values(model: Model, population: Population, name: str) -> Floats:
-    """The values of a cell parameter, such as "na.g_max", for every cell of a population.
+def parameter_values(model: Model, population: Population, name: str, nodes: range | None = None) -> Floats:
+    """The values of a cell parameter, such as "na.g_max", for some cells of a population, or all.
 
     "<receptor>.decay" is the factor of its conductance for a step, or for half a step where the method is
     `staggered`, which lets conductances decay in two halves.
     """
+    nodes = range(population.size) if nodes is None else nodes
     key, _, what = name.partition(".")
     receptor = dict(structure_of(model, model.cells[population.cell]).receptors).get(key)
     if receptor is not None and what == "decay":
         dt = model.run.dt * (0.5 if model.run.method == "staggered" else 1.0)
-        given = [parameter_values(model, population, f"{key}.{each}") for each in decay_parameters(receptor)]
-        return np.broadcast_to(numeric(receptor.decay)(dt, *given), population.size).astype(float)
+        names = [f"{key}.{each}" for each in decay_parameters(receptor)]
+        given = [parameter_values(model, population, each, nodes) for each in names]
+        return np.broadcast_to(numeric(receptor.decay)(dt, *given), len(nodes)).astype(float)
     value = values_of(model.cells[population.cell])[name]
     identity = identify(population.name, name)
-    return draw_values(model.run.seed, Purpose.PARAMETER, identity, value, 0, population.size)
+    return draw_values(model.run.seed, Purpose.PARAMETER, identity, value, nodes.start, len(nodes))
 
 
-def one_cell(population: Population) -> Population:
-    """The same population with a single cell, for what is the same for all."""
-    return replace(population, size=1)
-
-
-def initial_values(model: Model, population: Population) -> dict[str, Floats]:
-    """The initial value of every state of every cell, in mV, nS, or shares of 1.
+def initial_values(model: Model, population: Population, nodes: range | None = None) -> dict[str, Floats]:
+    """The initial value of every state of some cells, or all, in mV, nS, or shares of 1.
 
     Gates that the config leaves out start at 0, conductances too; v starts at its value or −65 mV.
     """
+    nodes = range(population.size) if nodes is None else nodes
     structure = structure_of(model, model.cells[population.cell])
     values: dict[str, Floats] = {}
     for name in structure.states:
         given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
         if isinstance(given, FromFile):
-            values[name] = _from_file(given, population, name)
+            values[name] = _from_file(given, population, name, nodes)
         elif isinstance(given, Steady):
             key, gate = name.split(".")
-            values[name] = _steady(model, population, dict(structure.channels)[key], key, gate, values["v"])
+            channel = dict(structure.channels)[key]
+            values[name] = _steady(model, population, channel, key, gate, values["v"], nodes)
         else:
             identity = identify(population.name, name)
-            values[name] = draw_values(model.run.seed, Purpose.INITIAL, identity, given, 0, population.size)
+            about = (model.run.seed, Purpose.INITIAL, identity, given)
+            values[name] = draw_values(*about, nodes.start, len(nodes))
     return values
 
 
-def _steady(model: Model, population: Population, channel: Channel, key: str, gate: str, v: Floats) -> Floats:
+def _steady(
+    model: Model, population: Population, channel: Channel, key: str, gate: str, v: Floats, nodes: range
+) -> Floats:
     rates = channel.rates
     assert rates is not None
     arguments = rates.__code__.co_varnames[1 : rates.__code__.co_argcount]
-    parameters = [parameter_values(model, population, f"{key}.{argument}") for argument in arguments]
+    parameters = [parameter_values(model, population, f"{key}.{argument}", nodes) for argument in arguments]
     which = 2 * list(channel.gates).index(gate)
     alpha, beta = numeric(rates)(v, *parameters)[which : which + 2]
     return np.broadcast_to(alpha / (alpha + beta), v.shape).astype(float)
 
 
-def _from_file(given: FromFile, population: Population, name: str) -> Floats:
+def _from_file(given: FromFile, population: Population, name: str, nodes: range) -> Floats:
     import h5py
 
     place = f"/nodes/{population.name}/0/{name}"
@@ -152,19 +154,22 @@ def _from_file(given: FromFile, population: Population, name: str) -> Floats:
                 f"{place} holds {dataset.shape} values, but population {population.name!r} has "
                 f"{population.size} cells",
             )
-        values = np.asarray(dataset[:], dtype=float)
+        values = np.asarray(dataset[nodes.start : nodes.stop], dtype=float)
     if not np.isfinite(values).all():
         raise FileFailed(str(given.path), f"{place} holds values that are not finite numbers")
     return values
 
 
-def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
-    """Lay every cell's states and varying parameters out in memory; returns also the distinct structures."""
+def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tuple[Cells, list[Structure]]:
+    """Lay out the states and varying parameters of the cells of some blocks, or all, in memory.
+
+    Returns also the distinct structures of all cells of the network.
+    """
+    mine = range(layout.blocks) if blocks is None else blocks
     real = np.dtype(model.run.precision)
     structures: list[Structure] = []
-    blocks = layout.blocks
-    starts = np.zeros(blocks, np.uint64)
-    kinds, owners, ends = (np.zeros(blocks, np.int64) for _ in range(3))
+    starts = np.zeros(layout.blocks, np.uint64)
+    kinds, owners, ends = (np.zeros(layout.blocks, np.int64) for _ in range(3))
     size = 0
     for owner, population in enumerate(model.populations.values()):
         structure = structure_of(model, model.cells[population.cell])
@@ -174,7 +179,7 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
         for block in place.blocks:
             starts[block], kinds[block], owners[block] = size, structures.index(structure), owner
             ends[block] = min((block + 1) * LANES, place.first + place.size)
-            size += len(structure.rows) * LANES
+            size += len(structure.rows) * LANES if block in mine else 0
 
     state = aligned(size, real)
     parameters = np.zeros((len(model.populations), max(len(s.parameters) for s in structures)), real)
@@ -185,19 +190,23 @@ def build_cells(model: Model, layout: Layout) -> tuple[Cells, list[Structure]]:
         refractory[owner] = round(cell.spike.refractory / model.run.dt)
         given = {"dt": model.run.dt, "threshold": cell.spike.threshold}
         parameters[owner, : len(structure.parameters)] = [
-            given[name] if name in given else parameter_values(model, one_cell(population), name)[0]
+            given[name] if name in given else parameter_values(model, population, name, range(1))[0]
             for name in structure.parameters
         ]
         clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows.get("current", -1)
-        rows = initial_values(model, population)
-        varying = [name for name in structure.rows if name not in (*structure.states, "current", "clock")]
-        rows |= {name: parameter_values(model, population, name) for name in varying}
         place = layout.places[population.name]
-        first, last = int(starts[place.blocks.start]), int(starts[place.blocks.stop - 1])
+        own = place.blocks_in(mine)
+        if not own:
+            continue
+        nodes = place.nodes_in(mine)
+        rows = initial_values(model, population, nodes)
+        varying = [name for name in structure.rows if name not in (*structure.states, "current", "clock")]
+        rows |= {name: parameter_values(model, population, name, nodes) for name in varying}
+        first, last = int(starts[own.start]), int(starts[own.stop - 1])
         view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)
         for name, row in rows.items():
             # Padding repeats the last cell: its arithmetic stays ordinary, and nobody looks at it.
-            padded = np.concatenate([row, np.full(place.end - place.first - row.size, row[-1])])
+            padded = np.concatenate([row, np.full(len(own) * LANES - row.size, row[-1])])
             view[:, structure.rows[name], :] = padded.reshape(-1, LANES)
     cells = Cells(
         state,

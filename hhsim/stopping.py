@@ -21,6 +21,7 @@ INSISTENT = (signal.SIGINT, signal.SIGTERM)
 # Signals for which Stopped was raised. It may have been lost: what is raised within a callback of a library,
 # or where an object is destroyed, Python prints and forgets.
 _raised: list[int] = []
+_holding = 0  # how many `held` are under way
 
 
 class Stopped(BaseException):
@@ -52,7 +53,8 @@ def stoppable() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         _raised.append(number)
-        raise Stopped(number)
+        if not _holding:
+            raise Stopped(number)
 
     _raised.clear()
     for number in before:
@@ -90,6 +92,26 @@ def noted() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """What is within is done as a whole: a signal raises Stopped at its end.
+
+    For what several processes do together: one that left its place would leave the others waiting there.
+    """
+    global _holding
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = len(_raised)
+    _holding += 1
+    try:
+        yield
+    finally:
+        _holding -= 1
+    if not _holding and len(_raised) > before:
+        raise Stopped(_raised[-1])
 
 
 def _handlers() -> dict[signal.Signals, signal._HANDLER]:

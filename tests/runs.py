@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hhsim.errors import Diverged
+from hhsim.exchange import Exchange
 from hhsim.model import Model
 from hhsim.simulation import Simulation
 
@@ -46,9 +47,10 @@ def run(
     most_steps: tuple[int | None, ...] = (None,),
     together: bool | None = None,
     device: str = "cpu",
+    exchange: Exchange | None = None,
 ) -> Outcome:
     """Run `model` to its end or its divergence; `most_steps` are taken in turn."""
-    simulation = Simulation(model, threads, chunk_steps, device)
+    simulation = Simulation(model, threads, chunk_steps, device, exchange)
     simulation.compile()
     if together is not None:
         simulation.engine.plan = simulation.engine.plan._replace(together=together)

@@ -40,7 +40,7 @@ def refused(command, small, tmp_path, monkeypatch):
 def no_work(monkeypatch) -> None:
     """Building a network fails the test."""
 
-    def build(*arguments: object) -> None:
+    def build(*arguments: object, **settings: object) -> None:
         raise AssertionError("the network was built")
 
     monkeypatch.setattr("hhsim.simulation.Simulation.__init__", build)

@@ -21,6 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     "errors",
     "hdf5",
+    "launching",
     "stopping",
     "cache",
     "jit",
@@ -42,6 +43,7 @@ ROOMS = [
     "recording",
     "analysis",
     "plotting",
+    "exchange",
     "engines",
     "simulation",
     "guarding",
@@ -78,12 +80,14 @@ MAY_IMPORT = {
     "nixio": {"interchange"},
     "pynwb": {"interchange"},
     "hdmf": {"interchange"},
+    "mpi4py": {"exchange"},
     "matplotlib": {"plotting"},
 }
 
 # Rooms that answer at once, and hence know nothing of arrays.
 LIGHT = {
     "errors",
+    "launching",
     "stopping",
     "model",
     "channels",

@@ -20,7 +20,7 @@ from hhsim.errors import OutputExists
 SUMMARY = {
     "config", "output", "seed", "threads", "device", "precision", "method", "neurons", "synapses", "steps",
     "biological_s", "wall_s", "realtime_factor", "ns_per_neuron_step", "peak_rss_bytes", "spikes", "rate_hz",
-    "suppressed_crossings", "spikes_sha256", "complete", "resumed_at_ms", "checkpoint", "version",
+    "suppressed_crossings", "spikes_sha256", "complete", "resumed_at_ms", "checkpoint", "version", "ranks",
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def prepare(
 ) -> None:
     """All that happens to a part's cells at t = k·dt, before they are advanced to t + dt."""
     row = plan.history + k - first_step
-    log.ends[part, row + 1] = log.ends[part, row]
+    log.ends[plan.own + part, row + 1] = log.ends[plan.own + part, row]
     sample(part, k, first_step, cells, samples)
     apply_currents(part, k, cells, currents, plan)
     bring_trains(part, k, first_step, trains, arrivals, plan)
@@ -95,9 +95,12 @@ def prepare(
 
 
 @compiled_inline
-def collect(part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log) -> None:
+def collect(
+    part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log, plan: Plan
+) -> None:
     """Write the spikes that `step` marked in a block into the log and set their refractory clocks."""
     words, marks = work.words[part], work.marks[part]
+    own = plan.own + part
     for word in range(LANES // 8):
         if words[word] == 0:
             continue
@@ -109,16 +112,16 @@ def collect(part: int, block: int, k: int, now: int, row: int, cells: Cells, wor
             at = cells.starts[block] + index(i)
             clock = at + index(cells.clock_rows[owner] * LANES)
             if not abs(cells.state[at]) < HUGE:  # the same test as in `step`
-                if log.failures[part, 0] < 0:
-                    log.failures[part, 0] = k
-                    log.failures[part, 1] = lane
+                if log.failures[own, 0] < 0:
+                    log.failures[own, 0] = k
+                    log.failures[own, 1] = lane
             elif cells.state[clock] <= now:
-                end = log.ends[part, row + 1]
-                log.nodes[part, end] = lane
-                log.ends[part, row + 1] = end + 1
+                end = log.ends[own, row + 1]
+                log.nodes[own, end] = lane
+                log.ends[own, row + 1] = end + 1
                 cells.state[clock] = now + cells.refractory[owner]
             else:
-                log.suppressed[part, owner] += 1
+                log.suppressed[own, owner] += 1
 
 
 @compiled

@@ -32,7 +32,6 @@ from hhsim.network.connections import (
     SLOTS,
     SOURCE_FIRST_LANE,
     SOURCE_SIZE,
-    SPAN_FIRST_LANE,
     SYNAPSE_BASE,
     WEIGHT_BASE,
     Connections,
@@ -127,7 +126,7 @@ def _deliver_rows(
     first_row = place[ROW_BASE] - about[SOURCE_FIRST_LANE]
     first_target, first_weight, first_lag = place[SYNAPSE_BASE], place[WEIGHT_BASE], place[LAG_BASE]
     weighted, lagging = first_weight >= 0, first_lag >= 0
-    base = channel[BASE] + place[FIRST_LANE] - about[SPAN_FIRST_LANE]
+    base = channel[BASE] + place[FIRST_LANE] - channel[FIRST]
     slots, width = about[SLOTS], channel[WIDTH]
     slot = k % slots
     far = targets.nbytes > NEAR

@@ -66,7 +66,7 @@ def advance_part(  # type: ignore[no-untyped-def]
                 gate_dt = real(0.5) * p[0]  # the gates get half a step ahead
             step(cells.kinds[block], cells.state, cells.starts[block], marks, p, real(now), gate_dt)
             moment = lap(ticks, UPDATE, moment)  # timed
-            collect(part, block, k, now, row, cells, work, log)
+            collect(part, block, k, now, row, cells, work, log, plan)
             moment = lap(ticks, DETECTION, moment)  # timed
         if (k + 1) % plan.epoch == 0:
             if plan.together:

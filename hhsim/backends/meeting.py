@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from hhsim.intrinsics import atomic_add, atomic_load, atomic_store, pause, yield_processor
 from hhsim.jit import compiled, compiled_parallel, prange
-from hhsim.network.layout import LANES
 
 PATIENCE = 2000  # looks at the barrier before a thread offers its processor to others
 LINE = 16  # elements between those of two parts in `Plan.arrived`: two cache lines, fetched in pairs
@@ -18,14 +17,15 @@ LINE = 16  # elements between those of two parts in `Plan.arrived`: two cache li
 class Log(NamedTuple):
     """Spikes of a chunk and of the steps before it that delays still reach back to.
 
-    Row r is for step `first_step − history + r`; part q's spikes of row r are
-    nodes[q, ends[q, r] : ends[q, r + 1]], lanes in ascending order.
+    Row r is for step `first_step − history + r`; portion q's spikes of row r are
+    nodes[q, ends[q, r] : ends[q, r + 1]], lanes in ascending order. Each part of the cells has a portion,
+    and so have all cells of other processes below them, and all above: in the order of lanes.
     """
 
-    nodes: npt.NDArray[np.int32]  # (parts, capacity)
-    ends: npt.NDArray[np.int64]  # (parts, history + most steps + 1)
-    suppressed: npt.NDArray[np.int64]  # (parts, populations) crossings within the refractory time
-    failures: npt.NDArray[np.int64]  # (parts, 2): step and lane of the first potential not finite, or −1
+    nodes: npt.NDArray[np.int32]  # (portions, capacity)
+    ends: npt.NDArray[np.int64]  # (portions, history + most steps + 1)
+    suppressed: npt.NDArray[np.int64]  # (portions, populations) crossings within the refractory time
+    failures: npt.NDArray[np.int64]  # (portions, 2): step and lane of the first potential not finite, or −1
 
 
 class Plan(NamedTuple):
@@ -38,6 +38,8 @@ class Plan(NamedTuple):
     arrived: npt.NDArray[np.int64]  # (parts · LINE,) the last step that each part has done
     patience: int  # looks at the barrier before yielding
     together: bool  # the threads of all parts run at once, so that they can wait for each other
+    own: int  # the portion of the log that is part 0's
+    bounds: npt.NDArray[np.int64]  # (portions + 1,) portion q of the log is for the lanes from bounds[q] on
 
 
 @compiled
@@ -75,8 +77,8 @@ def threads_meet(parts: int, met: npt.NDArray[np.int64]) -> None:
 def settle(plan: Plan, log: Log, row: int, last_step: int) -> bool:
     """After a meeting at the end of `last_step`: must all stop here? All parts come to the same answer."""
     capacity = log.nodes.shape[1]
-    for part in range(log.nodes.shape[0]):
-        lanes = (plan.cuts[part + 1] - plan.cuts[part]) * LANES
+    for part in range(plan.own, plan.own + plan.cuts.size - 1):
+        lanes = plan.bounds[part + 1] - plan.bounds[part]
         if log.ends[part, row + 1] + lanes * plan.epoch > capacity:
             return True
         if 0 <= log.failures[part, 0] <= last_step:

@@ -60,12 +60,18 @@ def _shown(value: object) -> str:
     return "nothing" if value is None else str(value)
 
 
-def go_on(simulation: Simulation, checkpoint: Checkpoint, output: Path, note: Callable[[str], None]) -> None:
-    """Put `simulation` where the checkpoint was taken.
+def go_on(
+    simulation: Simulation, checkpoint: Checkpoint | None, output: Path, note: Callable[[str], None]
+) -> None:
+    """Put `simulation` where the checkpoint was taken, which rank 0 alone has.
 
     Raises CheckpointRefused if code, channels or network are others; tells `note` of what may change the last
     bits.
     """
+    network = fingerprint(simulation.connections, simulation.exchange.gather)
+    if checkpoint is None:
+        snapshot.restore(simulation, None)
+        return
     path = str(store.checkpoint_path(output))
     now, then = origin_of(simulation), checkpoint.origin
     changed = _changed(then, now)
@@ -73,7 +79,7 @@ def go_on(simulation: Simulation, checkpoint: Checkpoint, output: Path, note: Ca
         raise CheckpointRefused(path, "it was written by another version of the program", changed)
     if now["kernel"] != then["kernel"]:
         raise CheckpointRefused(path, "the channels of its cells were other ones", changed)
-    if fingerprint(simulation.connections) != checkpoint.snapshot.network:
+    if network != checkpoint.snapshot.network:
         raise CheckpointRefused(path, "the network is another one: an edges file was changed", [])
     try:
         snapshot.restore(simulation, checkpoint.snapshot)

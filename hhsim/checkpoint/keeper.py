@@ -35,12 +35,15 @@ class Keeper:
         policy: Policy,
         output: Path,
         simulation: Simulation,
-        recorder: Recorder,
+        recorder: Recorder | None,
         guards: Watch,
         config: str,
         began: float,
     ) -> None:
-        """`began` is the moment of `time.perf_counter()` at which the run began, its start included."""
+        """`recorder` is None on ranks that write no file.
+
+        `began` is the moment of `time.perf_counter()` at which the run began, its start included.
+        """
         self._policy = policy
         self._output = output
         self._simulation = simulation
@@ -55,28 +58,30 @@ class Keeper:
         """Write a checkpoint of this moment. Raises FileFailed, with the one before still there."""
         begin = time.perf_counter()
         simulation = self._simulation
-        self._recorder.flush(simulation.step * simulation.model.run.dt)
-        checkpoint = store.Checkpoint(
-            snapshot.take(simulation),
-            self._recorder.positions(),
-            self._config,
-            origin_of(simulation),
-            self._guards.state,
-        )
-        store.save(self._output, checkpoint)
-        self._recorder.note_checkpoint()
+        state = snapshot.take(simulation)
+        if self._recorder is not None:
+            self._recorder.flush(simulation.step * simulation.model.run.dt)
+            checkpoint = store.Checkpoint(
+                state, self._recorder.positions(), self._config, origin_of(simulation), self._guards.state
+            )
+            store.save(self._output, checkpoint)
+            self._recorder.note_checkpoint()
         self._saved = time.perf_counter()
         self._cost_s = self._saved - begin
 
     def after_chunk(self, chunk_s: float) -> None:
         """Save if it is time to; raise OutOfTime if the next chunk might take too long."""
         now = time.perf_counter()
-        if now - self._began + 2 * chunk_s + 2 * self._cost_s + SPARE_SECONDS > self._policy.most_s:
+        over = now - self._began + 2 * chunk_s + 2 * self._cost_s + SPARE_SECONDS > self._policy.most_s
+        due = now - self._saved >= self._policy.every_s
+        over, due = self._simulation.exchange.tell(over, due)[0].astype(bool).tolist()  # by one clock
+        if over:
             raise OutOfTime(self._simulation.step * self._simulation.model.run.dt, self._policy.most_s)
-        if now - self._saved >= self._policy.every_s:
+        if due:
             self.save()
 
     def finish(self) -> None:
         """Save the end of the run, if it has checkpoints or is to have one."""
-        if self._policy.at_end or store.exists(self._output):
+        there = self._recorder is not None and store.exists(self._output)
+        if self._policy.at_end or self._simulation.exchange.most(there):
             self.save()

@@ -6,6 +6,7 @@ compared by its fingerprint.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,17 +48,20 @@ def take(simulation: Simulation) -> Snapshot:
         simulation.shift,
         dict(simulation.spike_counts),
         dict(zip(simulation.model.populations, suppressed, strict=True)),
-        fingerprint(simulation.connections),
+        fingerprint(simulation.connections, simulation.exchange.gather),
         arrays,
     )
 
 
-def restore(simulation: Simulation, snapshot: Snapshot) -> None:
-    """Let `simulation`, built from the same config with any number of threads, go on from `snapshot`.
+def restore(simulation: Simulation, snapshot: Snapshot | None) -> None:
+    """Let `simulation`, built from the same config with any threads and ranks, go on from `snapshot`.
 
-    Raises ValueError if the arrays are not those of this network.
+    Rank 0 alone needs to have it. Raises ValueError if the arrays are not those of this network.
     """
-    suppressed = np.array(list(snapshot.suppressed.values()), np.int64)
-    simulation.restore(
-        snapshot.step, snapshot.shift, snapshot.spike_counts, {**snapshot.arrays, "suppressed": suppressed}
-    )
+    facts, arrays = {}, {}
+    if snapshot is not None:
+        facts = snapshot.facts
+        suppressed = np.array(list(snapshot.suppressed.values()), np.int64)
+        arrays = {**snapshot.arrays, "suppressed": suppressed}
+    facts = json.loads(simulation.exchange.share(json.dumps(facts)))
+    simulation.restore(facts["step"], facts["shift"], facts["spike_counts"], arrays)

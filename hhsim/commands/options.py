@@ -67,7 +67,7 @@ threads_option = click.option(
     metavar="NUMBER",
     envvar="HHSIM_THREADS",
     show_envvar=True,
-    help="Threads; as many as there are processors if left out.",
+    help="Threads (of each rank, under mpiexec); as many as there are processors for them if left out.",
 )
 
 

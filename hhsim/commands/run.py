@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Any
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +22,13 @@ from hhsim.commands.options import (
     wall_time,
 )
 from hhsim.engines.choice import require
+from hhsim.errors import HhsimWarning
+from hhsim.launching import launched_ranks
 from hhsim.stopping import noted
+
+if TYPE_CHECKING:
+    from hhsim.config import Loaded
+    from hhsim.exchange import Exchange
 
 STARTED = time.perf_counter()
 
@@ -73,58 +82,97 @@ def run(
     The same config and seed give the same spikes, bit for bit, with any number of threads, in one go or in
     several. A run that is stopped (Ctrl-C, SIGTERM, SIGUSR1, --max-wall, a guard) is saved in a checkpoint
     beside the output, from which --resume goes on; CONFIG may then be left out. With a longer --duration,
-    --resume extends a run whose end was saved.
+    --resume extends a run whose end was saved. Under mpiexec the processes share the network, to the same
+    bits again (python -m pip install 'hhsim[mpi]').
 
     \b
     hhsim run configs/coba.toml -o coba.h5 --duration "500 ms" --set run.dt="0.05 ms"
     hhsim run configs/coba.toml -o coba.h5 --max-wall 3h50m --resume
+    mpiexec -n 4 hhsim run configs/coba.toml -o coba.h5
     """
-    from hhsim.report import show_estimate, show_note, show_notes, show_summary, watching
+    from hhsim.report import show_estimate, show_note, show_summary, watching
 
     if resume and (force or dry_run):
         raise click.UsageError("--resume goes with neither --force nor --dry-run")
-    before_numba()
-    require(device)
-    stored = None
-    if resume:
-        from hhsim.checkpoint.store import stored_config
+    with joined() as exchange:
+        tells = exchange is None or exchange.rank == 0
+        quiet = quiet or not tells
+        before_numba()
+        require(device)
+        settings["device"] = device
+        loaded = _loaded(exchange, output, resume, force, quiet, settings)
+        where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
+        where["since"] = _process_start()
+        if dry_run:
+            from hhsim.estimating import estimate
 
-        stored = stored_config(output)
-    loaded = load_config(stored=stored, device=device, **settings)
-    if not resume:
-        from hhsim.recording.files import check_output
+            told = estimate(loaded, exchange=exchange, **where)
+            if tells:
+                click.echo(told.to_json()) if as_json else show_estimate(told)
+            return
+        from hhsim.running import run as simulate
 
-        check_output(output, [trace.variable for trace in loaded.model.traces], force)
-    if not quiet:
-        show_notes(loaded.model)
-    where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
-    where["since"] = _process_start()
-    if dry_run:
-        from hhsim.estimating import estimate
-
-        told = estimate(loaded, **where)
-        if as_json:
-            click.echo(told.to_json())
-        else:
-            show_estimate(told)
-        return
-    from hhsim.running import run as simulate
-
-    with watching(quiet) as watch:
-        summary = simulate(
-            loaded,
-            resume=resume,
-            checkpoint_every_s=checkpoint_every,
-            max_wall_s=math.inf if max_wall is None else max_wall,
-            watch=watch,
-            note=None if quiet else show_note,
-            **where,
-        )
+        with watching(quiet) as watch:
+            summary = simulate(
+                loaded,
+                resume=resume,
+                checkpoint_every_s=checkpoint_every,
+                max_wall_s=math.inf if max_wall is None else max_wall,
+                watch=watch,
+                note=None if quiet else show_note,
+                exchange=exchange,
+                **where,
+            )
     with noted():  # a signal that comes when all is done changes nothing
-        if as_json:
-            click.echo(summary.to_json())
-        else:
-            show_summary(summary)
+        if tells:
+            click.echo(summary.to_json()) if as_json else show_summary(summary)
+
+
+@contextmanager
+def joined() -> Iterator[Exchange | None]:
+    """The processes that were started together with this one, by mpiexec or srun; None if there are none."""
+    if launched_ranks() == 1:
+        yield None
+        return
+    from hhsim.exchange import open_exchange
+
+    with open_exchange() as exchange, warnings.catch_warnings():
+        if exchange.rank > 0:
+            warnings.simplefilter("ignore", HhsimWarning)  # rank 0 says the same
+        yield exchange
+
+
+def _loaded(
+    exchange: Exchange | None, output: str, resume: bool, force: bool, quiet: bool, settings: dict[str, Any]
+) -> Loaded:
+    """The config of the run, checked against its output. Rank 0 reads it, and tells the others."""
+
+    def load() -> Loaded:
+        stored = None
+        if resume:
+            from hhsim.checkpoint.store import stored_config
+
+            stored = stored_config(output)
+        loaded = load_config(stored=stored, **settings)
+        if not resume:
+            from hhsim.recording.files import check_output
+
+            check_output(output, [trace.variable for trace in loaded.model.traces], force)
+        if not quiet:
+            show_notes(loaded.model)
+        return loaded
+
+    from hhsim.report import show_notes
+
+    if exchange is None:
+        return load()
+    from hhsim.channels import declare_from
+    from hhsim.exchange.sharing import shared_config
+
+    if exchange.rank > 0:
+        for path in settings["channels"]:
+            declare_from(path)
+    return shared_config(exchange, load)
 
 
 def _process_start() -> float:

@@ -10,6 +10,7 @@ from hhsim.errors import NoSuchDevice
 
 if TYPE_CHECKING:
     from hhsim.engines.processor import Processor
+    from hhsim.exchange import Exchange
 
 
 def require(device: str) -> None:
@@ -21,17 +22,22 @@ def require(device: str) -> None:
         devices.require(index)
 
 
-def engine_for(device: str) -> Callable[..., Processor]:
-    """What builds the engine for "cpu", "cuda" or "cuda:1". Raises as `require` does."""
+def engine_for(device: str, exchange: Exchange) -> Callable[..., Processor]:
+    """What builds the engine for "cpu", "cuda" or "cuda:1", on one of the ranks of `exchange`.
+
+    Raises as `require` does, and NoSuchDevice for several ranks with CUDA devices.
+    """
     require(device)
     index = _index(device)
     if index is not None:
+        if exchange.ranks > 1:
+            raise NoSuchDevice(f"several ranks compute on the cpu alone, and not on {device}")
         from hhsim.engines.cuda import Cuda
 
         return partial(Cuda, index=index)
     from hhsim.engines.processor import Processor
 
-    return Processor
+    return partial(Processor, exchange=exchange)
 
 
 def on_processor(device: str) -> bool:

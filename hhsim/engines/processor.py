@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import time
+import warnings
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu, meeting, stopwatch
+from hhsim.backends import cpu, meeting, parcels, stopwatch
 from hhsim.cell import structure_of
+from hhsim.engines import keeping
+from hhsim.errors import HhsimWarning
+from hhsim.exchange import Alone, Exchange, share_out
 from hhsim.inputs import build_currents, build_trains
 from hhsim.model import Model
 from hhsim.network.build import Tiles, connect, tile
@@ -20,7 +24,8 @@ from hhsim.rendering import load, render
 from hhsim.samples import build_samples, frames_of, limit_chunk
 from hhsim.state import build_cells, build_work
 
-LOG_SPIKES = 1 << 18  # spikes that a part's log can hold beside what its cells could fire at most
+PRICE_TRIALS = 50  # exchanges, to measure one
+LOG_SPIKES = 1 << 18  # spikes that a portion of the log can hold beside what its cells could fire at most
 MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
 REBASE = 1 << 22  # steps a chunk may not exceed: its step numbers are exact in float32
 
@@ -31,49 +36,87 @@ class Processor:
     """A network in memory, cut into a part for each thread; no result depends on the cuts.
 
     `chunk_steps` is the most steps between two calls of `keep_history`; `whole`, in one part whatever the
-    threads, is for an engine that computes elsewhere.
+    threads, is for an engine that computes elsewhere. The ranks of `exchange` have a run of parts each, and
+    call all verbs together.
     """
 
     device: str = "cpu"
 
     def __init__(
-        self, model: Model, layout: Layout, threads: int, chunk_steps: int, whole: bool = False
+        self,
+        model: Model,
+        layout: Layout,
+        threads: int,
+        chunk_steps: int,
+        whole: bool = False,
+        exchange: Exchange | None = None,
     ) -> None:
         jit.set_threads(threads)
         self.model = model
         self.layout = layout
         self.threads = threads
+        self.exchange = exchange or Alone()
         real = np.dtype(model.run.precision)
-        cuts = [0, layout.blocks] if whole else layout.cuts(threads)
+        parts = self.exchange.tell(1 if whole else threads)[:, 0].tolist()
+        self.shares = share_out(layout.blocks, parts)
+        cuts = self.shares[self.exchange.rank]
+        self.blocks = range(cuts[0], cuts[-1])
         tiles = Tiles(cuts, [0, 1]) if whole else tile(model, layout, cuts)
-        self.connections: Connections = connect(model, layout, tiles.cuts, real, threads)
-        self.cells, self.structures = build_cells(model, layout)
+        self.connections: Connections = connect(
+            model, layout, tiles.cuts, real, threads, self.exchange.gather
+        )
+        self.cells, self.structures = build_cells(model, layout, self.blocks)
         self.work = build_work(len(cuts) - 1)
-        self.arrivals = build_arrivals(model, layout, self.connections)
-        self.trains = build_trains(model, layout)
-        self.currents = build_currents(model, layout)
+        self.arrivals = build_arrivals(model, layout, self.connections, self.blocks)
+        self.trains = build_trains(model, layout, self.blocks)
+        self.currents = build_currents(model, layout, self.blocks)
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
         self.epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
         self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
-        self._share_out(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
+        self._failed_elsewhere: list[tuple[int, int]] = []  # step and lane
+        self._plan_work(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
+        if self.epoch == 1 and self.exchange.ranks > 1:
+            self._tell_price()
 
-    def _share_out(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
+    def _plan_work(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
         parts = len(cuts) - 1
         arrived = np.full(parts * meeting.LINE, -1, np.int64)
-        patience = meeting.PATIENCE if parts <= jit.available_processors() else 0
-        self.plan = meeting.Plan(cuts, tiles, history, self.epoch, arrived, patience, False)
-        lanes = int(np.diff(cuts).max()) * LANES
-        # Whatever fires, every step that is kept and an epoch more have room; memory that no spike touches
-        # is never taken.
-        capacity = LOG_SPIKES + lanes * (history + self.epoch)
-        self.log = meeting.Log(
-            np.zeros((parts, capacity), np.int32),
-            np.zeros((parts, history + self.chunk_steps + 1), np.int64),
-            np.zeros((parts, len(self.model.populations)), np.int64),
-            np.full((parts, 2), -1, np.int64),
+        processors = jit.available_processors() // self.exchange.sharing
+        patience = meeting.PATIENCE if parts <= processors else 0
+        below = [0] if cuts[0] > 0 else []
+        above = [self.layout.blocks] if cuts[-1] < self.layout.blocks else []
+        bounds = np.array([*below, *cuts, *above], np.int64) * LANES
+        self.plan = meeting.Plan(
+            cuts, tiles, history, self.epoch, arrived, patience, False, len(below), bounds
         )
+        # Whatever fires, every step that is kept has room, and an epoch more, or two for those of other
+        # ranks; memory that no spike touches is never taken.
+        epochs = 1 if self.exchange.ranks == 1 else 2
+        capacity = LOG_SPIKES + int(np.diff(bounds).max()) * (history + epochs * self.epoch)
+        portions = bounds.size - 1
+        self.log = meeting.Log(
+            np.zeros((portions, capacity), np.int32),
+            np.zeros((portions, history + self.chunk_steps + 1), np.int64),
+            np.zeros((portions, len(self.model.populations)), np.int64),
+            np.full((portions, 2), -1, np.int64),
+        )
+
+    def _tell_price(self) -> None:
+        """Measure what an exchange takes, and say what one in each step will cost."""
+        begin = time.perf_counter()
+        for _ in range(PRICE_TRIALS):
+            self.exchange.gather(np.zeros(1, np.int32))
+        each_s = (time.perf_counter() - begin) / PRICE_TRIALS
+        if self.exchange.rank == 0:
+            warnings.warn(
+                f"the least delay is 0 steps, so that the {self.exchange.ranks} ranks meet after every step: "
+                f"that alone takes {each_s * 1e6:.0f} µs a step here, {each_s * self.model.run.steps:.2g} s "
+                "for this run",
+                HhsimWarning,
+                stacklevel=2,
+            )
 
     def compile(self, timed: bool = False) -> None:
         """Load the compiled code from the cache, or compile it; runs no step.
@@ -89,6 +132,11 @@ class Processor:
             self.plan = self.plan._replace(together=together)
             self._run(0, 0, 0, 0)
         self.spikes(0, 0)
+        if self.exchange.ranks > 1:
+            parcel = np.empty(parcels.size_of(self.log, self.plan, 0, 0), np.int32)
+            parcels.pack(self.log, self.plan, 0, 0, parcel)
+            parcels.unpack(self.log, 0, 0, 0, parcel, 0)
+            parcels.room_left(self.log, self.plan, 0)
 
     def advance(self, first: int, end: int, shift: int) -> int:
         """Advance from step `first`, where a chunk begins, up to `end`; returns the step that was reached.
@@ -96,17 +144,40 @@ class Processor:
         It lies before `end` where the log is full or a potential diverged. `shift` is the steps since the
         refractory clocks were last counted from.
         """
-        with jit.threads_of_our_own():
-            if self.plan.together:
+        if self.plan.together and self.exchange.ranks == 1:
+            with jit.threads_of_our_own():
                 return self._run(first, end, first, shift)
-            # Threads may run one after another: a parallel region for each epoch, at whose end all have met.
-            step = first
-            while step < end:
-                epoch_end = min(end, (step // self.epoch + 1) * self.epoch)
-                step = self._run(step, epoch_end, first, shift)
-                if meeting.settle(self.plan, self.log, self.plan.history + step - 1 - first, step - 1):
-                    break
-            return step
+        # A parallel region for each epoch, at whose end all have met: threads may run one after another,
+        # and ranks tell each other what fired.
+        step = first
+        while step < end:
+            begin, step = step, min(end, (step // self.epoch + 1) * self.epoch)
+            with jit.threads_of_our_own():
+                self._run(begin, step, first, shift)
+            row = self.plan.history + begin - first
+            stop = meeting.settle(self.plan, self.log, row + step - 1 - begin, step - 1)
+            if self._swap(row, step - begin, stop):
+                break
+        return step
+
+    def _swap(self, row: int, steps: int, stop: bool) -> bool:
+        """Exchange the spikes of an epoch with the other ranks, and whether all have to `stop` after it."""
+        if self.exchange.ranks == 1:
+            return stop
+        parcel = np.empty(parcels.size_of(self.log, self.plan, row, steps), np.int32)
+        full = stop or not parcels.room_left(self.log, self.plan, row)
+        failure = self._own_failure() or (-1, -1)
+        told, all_parcels = self.exchange.swap(
+            parcel, full, *failure, fill=lambda: parcels.pack(self.log, self.plan, row, steps, parcel)
+        )
+        rank, last = self.exchange.rank, len(self.log.nodes) - 1
+        if self.plan.own:
+            parcels.unpack(self.log, 0, row, steps, np.concatenate(all_parcels[:rank]), rank)
+        if last >= self.plan.own + self.threads:
+            above = all_parcels[rank + 1 :]
+            parcels.unpack(self.log, last, row, steps, np.concatenate(above), len(above))
+        self._failed_elsewhere = [(int(step), int(lane)) for _, step, lane in told if step >= 0]
+        return bool(told[:, 0].any())
 
     def _run(self, begin: int, end: int, first: int, shift: int) -> int:
         return int(
@@ -140,17 +211,36 @@ class Processor:
         }
 
     def frames(self, first: int, steps: int) -> list[npt.NDArray[np.float32]]:
-        """What was sampled in these steps, (frames, nodes) of each trace; overwritten by the next chunk."""
-        return frames_of(self.samples, first, steps)
+        """What was sampled in these steps, (frames, nodes) of each trace; overwritten by the next chunk.
+
+        Ranks other than 0 have their own nodes alone.
+        """
+        own = frames_of(self.samples, first, steps)
+        if self.exchange.ranks == 1:
+            return own
+        gathered = [self.exchange.to_root(frames.ravel()) for frames in own]
+        if self.exchange.rank > 0:
+            return own
+        whole = []
+        for frames, trace, pieces in zip(own, self.model.traces, gathered, strict=True):
+            count, nodes = len(frames), trace.nodes[1] - trace.nodes[0]
+            shares = [piece.reshape(count, piece.size // count) for piece in pieces] if count else []
+            whole.append(np.concatenate(shares, axis=1) if count else np.zeros((0, nodes), np.float32))
+        return whole
 
     def failure(self) -> tuple[int, int] | None:
         """Step and lane of the first potential that is not finite, if there is one."""
+        own = self._own_failure()
+        return min([*self._failed_elsewhere, *([own] if own else [])], default=None)
+
+    def _own_failure(self) -> tuple[int, int] | None:
         failures = self.log.failures[self.log.failures[:, 0] >= 0]
         return min(((int(step), int(lane)) for step, lane in failures), default=None)
 
     def suppressed(self) -> list[int]:
         """Threshold crossings within the refractory time, in each population."""
-        return [int(total) for total in self.log.suppressed.sum(axis=0)]
+        own = self.log.suppressed.sum(axis=0)
+        return [int(total) for total in np.sum(self.exchange.gather(own), axis=0)]
 
     def states_of(self, population: str, node: int) -> dict[str, float]:
         """All states of one cell, as they are now."""
@@ -161,9 +251,10 @@ class Processor:
         """One state of all cells of a population, as it is now."""
         place = self.layout.places[population]
         row = structure_of(self.model, self.model.cell_of(population)).rows[name]
-        starts = self.cells.starts[place.blocks.start : place.blocks.stop].astype(np.int64) + row * LANES
-        values: npt.NDArray[np.floating] = self.cells.state[starts[:, None] + np.arange(LANES)]
-        return values.ravel()[: place.size]
+        own = place.blocks_in(self.blocks)
+        starts = self.cells.starts[own.start : own.stop].astype(np.int64) + row * LANES
+        values = self.cells.state[starts[:, None] + np.arange(LANES)].ravel()
+        return np.concatenate(self.exchange.gather(values[: len(place.nodes_in(self.blocks))]))
 
     def keep_history(self, steps: int) -> None:
         """After a chunk of `steps` steps: move what delays still reach back to, to the front of the log."""
@@ -174,53 +265,12 @@ class Processor:
             ends[: history + 1] = rows - rows[0]
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic]]:
-        """All that decides what comes next, whatever the cuts; arrays of the engine, not copies.
-
-        state, counts and sums as in `Cells` and `Arrivals`; history: the lanes that spiked in the steps that
-        delays reach back to, ascending, those of row r from history_ends[r] to history_ends[r + 1];
-        suppressed: as `suppressed()`.
-        """
-        ends = self.log.ends[:, : self.plan.history + 1]
-        rows = [
-            np.concatenate(
-                [nodes[low:high] for nodes, (low, high) in zip(self.log.nodes, spans, strict=True)]
-            )
-            for spans in zip(*(pairwise(each.tolist()) for each in ends), strict=True)
-        ]
-        return {
-            "state": self.cells.state,
-            "counts": self.arrivals.counts,
-            "sums": self.arrivals.sums,
-            "history": np.concatenate([np.zeros(0, np.int32), *rows]),
-            "history_ends": np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64),
-            "suppressed": np.array(self.suppressed(), np.int64),
-        }
+        """All that decides what comes next, whatever the cuts (`hhsim.engines.keeping`)."""
+        return keeping.take(self)
 
     def restore(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         """Go on from a snapshot of an engine with the same network.
 
         Raises ValueError if the arrays are not those of this network.
         """
-        for name, own in (
-            ("state", self.cells.state),
-            ("counts", self.arrivals.counts),
-            ("sums", self.arrivals.sums),
-        ):
-            same = arrays[name].dtype == own.dtype or name == "sums"  # a device has them in float64
-            if arrays[name].shape != own.shape or not same:
-                raise ValueError(f"{name} has another shape or type")
-            own[...] = arrays[name]
-        lanes, ends = arrays["history"], arrays["history_ends"]
-        if len(ends) != self.plan.history + 1:
-            raise ValueError("the history has another length")
-        self.log.ends[:] = 0
-        for part, (first, last) in enumerate(pairwise((self.plan.cuts * LANES).tolist())):
-            at = 0
-            for row, (low, high) in enumerate(pairwise(ends.tolist())):
-                mine = lanes[low:high]
-                mine = mine[(mine >= first) & (mine < last)]
-                self.log.nodes[part, at : at + len(mine)] = mine
-                at += len(mine)
-                self.log.ends[part, row + 1] = at
-        self.log.suppressed[:] = 0
-        self.log.suppressed[0] = arrays["suppressed"]
+        keeping.put_back(self, arrays)

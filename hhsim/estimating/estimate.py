@@ -20,6 +20,7 @@ from hhsim.recording.space import bytes_of_traces, require_space
 
 if TYPE_CHECKING:
     from hhsim.estimating.probe import Probe
+    from hhsim.exchange import Exchange
 
 # What writing takes, checksums and waiting for the disk included: 0.02 s, and a second for 200 MB more.
 WRITE_SECONDS = 0.02
@@ -80,6 +81,7 @@ class Estimate:
     rate_hz: Mapping[str, float]  # the same as rates, over the whole run
     probe: Tried
     version: str
+    ranks: int = 1
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -93,10 +95,11 @@ def estimate(
     device: str = "cpu",
     overwrite: bool = False,
     since: float | None = None,
+    exchange: Exchange | None = None,
 ) -> Estimate:
     """What a run of a config would take, from its size and from a try of a second or two; writes nothing.
 
-    The parameters are those of `hhsim.run`.
+    The parameters are those of `hhsim.run`. Memory is that of each rank of `exchange`.
 
     Raises
     ------
@@ -107,21 +110,25 @@ def estimate(
     """
     began = time.perf_counter() if since is None else since
     model = loaded.model
-    check_output(output, [trace.variable for trace in model.traces], overwrite)
+    if exchange is None or exchange.rank == 0:
+        check_output(output, [trace.variable for trace in model.traces], overwrite)
     require(device)
 
-    from hhsim import jit, memory
+    from hhsim import memory
+    from hhsim.exchange import Alone
+    from hhsim.exchange.sharing import threads_of
 
-    threads = threads or jit.available_processors()
-    memory.require(model, threads)
-    needed = memory.needed(model, threads)
+    exchange = exchange or Alone()
+    threads = threads or threads_of(exchange)
+    memory.require(model, threads, exchange.ranks, exchange.on_host)
+    needed = memory.needed(model, threads, exchange.ranks)
     traces = bytes_of_traces(model)
     require_space(model, output, traces, overwrite)
 
     from hhsim.estimating.probe import probe
 
     startup_s = time.perf_counter() - began
-    tried = probe(model, threads, device)
+    tried = probe(model, threads, device, exchange)
     if tried.diverged is not None:
         raise WouldDiverge(tried.diverged)
     run = model.run
@@ -164,6 +171,7 @@ def estimate(
         rate_hz={name: count / model.populations[name].size / seconds for name, count in spikes.items()},
         probe=_tried(model, tried),
         version=__version__,
+        ranks=exchange.ranks,
     )
 
 

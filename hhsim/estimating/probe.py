@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hhsim.errors import Diverged
 from hhsim.estimating.shrinking import can_shrink, shrunk
+from hhsim.exchange import Exchange
 from hhsim.model import Model
 from hhsim.network.build import expected_synapses
 from hhsim.running.loop import FIRST_STEPS, next_steps
@@ -52,7 +53,7 @@ class _Mark:
     spikes: dict[str, int]
 
 
-def probe(model: Model, threads: int, device: str = "cpu") -> Probe:
+def probe(model: Model, threads: int, device: str = "cpu", exchange: Exchange | None = None) -> Probe:
     """Try `model`, or a smaller network like it, for a second or two.
 
     A network of files is tried as a whole, however large it is. Cells that have just been set going may
@@ -62,8 +63,8 @@ def probe(model: Model, threads: int, device: str = "cpu") -> Probe:
     tried = shrunk(model, MOST_WORK / work) if work > MOST_WORK and can_shrink(model) else model
     load_s = 0.0
     if tried is not model or work <= MOST_WORK:  # else too large to be built twice
-        _, load_s = _timed(lambda: Simulation(tried, threads, device=device))
-    simulation, build_s = _timed(lambda: Simulation(tried, threads, device=device))
+        _, load_s = _timed(lambda: Simulation(tried, threads, device=device, exchange=exchange))
+    simulation, build_s = _timed(lambda: Simulation(tried, threads, device=device, exchange=exchange))
     load_s = min(max(load_s - build_s, 0.0), CACHED_SECONDS)  # of the functions that build
     _, compile_s = _timed(simulation.compile)
     marks, diverged = _try(simulation)
@@ -77,7 +78,7 @@ def probe(model: Model, threads: int, device: str = "cpu") -> Probe:
     return Probe(
         device=simulation.device,
         cells=sum(cells.values()),
-        synapses=simulation.connections.synapses,
+        synapses=simulation.exchange.total(simulation.connections.synapses),
         steps=end.steps,
         wall_s=end.wall_s,
         build_s=load_s + build_s * ratio,
@@ -112,7 +113,8 @@ def _try(simulation: Simulation) -> tuple[list[_Mark], Diverged | None]:
     while wall_s < PROBE_SECONDS and simulation.step < simulation.model.run.steps and diverged is None:
         begin = time.perf_counter()
         chunk = simulation.advance(most_steps)
-        seconds = time.perf_counter() - begin
+        own_s = time.perf_counter() - begin
+        seconds = int(simulation.exchange.tell(round(own_s * 1e9))[0, 0]) / 1e9  # all by one clock
         wall_s += seconds
         most_steps = next_steps(chunk, seconds)
         diverged = chunk.diverged

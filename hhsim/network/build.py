@@ -21,7 +21,7 @@ from hhsim.model import (
     Model,
 )
 from hhsim.network import connections as c
-from hhsim.network.connections import Connections
+from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
 from hhsim.network.sonata import count_edges
@@ -55,13 +55,19 @@ class TooManySynapses(HhsimError):
 
 
 def connect(
-    model: Model, layout: Layout, cuts: list[int], real: npt.DTypeLike, threads: int | None = None
+    model: Model,
+    layout: Layout,
+    cuts: list[int],
+    real: npt.DTypeLike,
+    threads: int | None = None,
+    gather: Gather = alone,
 ) -> Connections:
     """Build all synapses onto the blocks from cuts[0] to cuts[-1], cut into len(cuts) - 1 parts.
 
-    Every partition of one config yields the same network; the cuts need not cover all of it. `real` is
-    the type of individual weights. Raises ConfigRefused for a rule that its populations cannot satisfy,
-    FileFailed for a file of edges that cannot be used, and TooManySynapses.
+    Every partition of one config yields the same network; the cuts need not cover all of it. `real` is the
+    type of individual weights. `gather` brings together what concerns the whole network, such as the least
+    delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot
+    satisfy, FileFailed for a file of edges that cannot be used, and TooManySynapses.
     """
     threads = threads or available_processors()
     places, table, uniform_weights = _tables(model, layout, cuts)
@@ -92,8 +98,19 @@ def connect(
             stage.fill(built)
             stage.weigh(built)
             stage.delay(built)
-            table[stage.index, c.IN_DEGREE_MAX] = stage.in_degree(built)
+        rows = [(*stage.delays(built), stage.in_degree(built)) for stage in stages]
+        own = np.array(rows, np.int64).reshape(-1, 3)
+        everywhere = np.stack([each.reshape(own.shape) for each in gather(own.ravel())])
+        for stage, (least, most, in_degree) in zip(stages, _extremes(everywhere), strict=True):
+            stage.split_delays(built, least, most)
+            table[stage.index, c.IN_DEGREE_MAX] = in_degree
     return built
+
+
+def _extremes(everywhere: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Least and longest delay and largest in-degree of each projection, from (processes, projections, 3)."""
+    least, most = everywhere[:, :, 0].min(axis=0), everywhere[:, :, 1:].max(axis=0)
+    return [(int(a), int(b), int(c)) for a, (b, c) in zip(least, most, strict=True)]
 
 
 class Tiles(NamedTuple):
@@ -179,10 +196,13 @@ def expected_synapses(model: Model, projection: int) -> float:
     return float(model.expected_synapses(spec) or 0)
 
 
-def memory_needed(model: Model, parts: int) -> int:
-    """Bytes that the connections will take, cut into the tiles of `parts`, before they are built."""
+def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
+    """Bytes that the connections will take, cut into the tiles of `parts`, before they are built.
+
+    With several ranks, of which each has so many parts: in each of them.
+    """
     layout = lay_out(model)
-    cuts = tile(model, layout, layout.cuts(parts)).cuts
+    cuts = tile(model, layout, layout.cuts(parts * ranks)).cuts
     size_of_target = np.dtype(target_type(model, layout, cuts)).itemsize
     size_of_weight = 4 if model.run.precision == "float32" else 8
     total = 0.0
@@ -190,6 +210,6 @@ def memory_needed(model: Model, parts: int) -> int:
         each = size_of_target
         each += 0 if isinstance(projection.weight, Constant) else size_of_weight
         each += 0 if isinstance(projection.delay, Constant) else 2
-        total += expected_synapses(model, index) * each
-        total += 4 * (model.populations[projection.source].size + 1) * (len(cuts) - 1)
+        total += expected_synapses(model, index) * each / ranks
+        total += 4 * (model.populations[projection.source].size + 1) * (len(cuts) - 1) / ranks
     return round(total)

@@ -8,6 +8,7 @@ the delivery of a spike reads one short run of memory. A thread may own several 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,14 @@ IN_DEGREE_MAX = 6  # the most synapses onto one cell
 PROJECTION_COLUMNS = 7
 
 NONE = -1
+
+# Takes an array of one process and returns those of all processes that share a network.
+Gather = Callable[[npt.NDArray[Any]], list[npt.NDArray[Any]]]
+
+
+def alone(own: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Nobody shares the network with this process."""
+    return [own]
 
 
 class Connections(NamedTuple):

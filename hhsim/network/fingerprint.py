@@ -16,6 +16,8 @@ from hhsim.network.connections import (
     SYNAPSE_BASE,
     WEIGHT_BASE,
     Connections,
+    Gather,
+    alone,
 )
 from hhsim.random import add, multiply
 
@@ -23,8 +25,11 @@ _MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)  # those of Philox
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def fingerprint(connections: Connections) -> int:
-    """64 bits that depend on every synapse with its weight and delay, but not on parts or their order."""
+def fingerprint(connections: Connections, gather: Gather = alone) -> int:
+    """64 bits that depend on every synapse with its weight and delay, but not on parts or their order.
+
+    `gather` brings together what the processes have that share the network.
+    """
     weights = connections.weights.view(np.uint32 if connections.weights.itemsize == 4 else np.uint64)
     sums = _sums(
         connections.targets,
@@ -34,7 +39,8 @@ def fingerprint(connections: Connections) -> int:
         connections.places,
         connections.projections,
     )
-    digest = hashlib.sha256(sums.sum(axis=0, dtype=np.uint64).tobytes())
+    shares = np.stack(gather(sums.sum(axis=0, dtype=np.uint64)))
+    digest = hashlib.sha256(shares.sum(axis=0, dtype=np.uint64).tobytes())
     digest.update(connections.uniform_weights.tobytes())
     digest.update(connections.projections.tobytes())
     return int.from_bytes(digest.digest()[:8], "little")

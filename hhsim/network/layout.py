@@ -26,6 +26,18 @@ class Place:
     def blocks(self) -> range:
         return range(self.first // LANES, -(-(self.first + self.size) // LANES))
 
+    def blocks_in(self, blocks: range) -> range:
+        """Those of its blocks that are among `blocks`, a run of them."""
+        first, stop = max(self.blocks.start, blocks.start), min(self.blocks.stop, blocks.stop)
+        return range(first, max(first, stop))
+
+    def nodes_in(self, blocks: range) -> range:
+        """Its cells in `blocks`."""
+        first, stop = (
+            min(max(cut * LANES - self.first, 0), self.size) for cut in (blocks.start, blocks.stop)
+        )
+        return range(first, max(first, stop))
+
     @property
     def end(self) -> int:
         """One past the last lane of the last block, padding included."""

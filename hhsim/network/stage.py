@@ -92,19 +92,32 @@ class Stage:
             self._draw_each(built, Purpose.WEIGHT, weight, 0.0, built.weights, c.WEIGHT_BASE)
 
     def delay(self, built: Connections) -> None:
-        """Draw individual delays, and split all delays into the least and the lags beyond it."""
+        """Draw individual delays."""
         delay = self.spec.delay
-        if isinstance(delay, Constant):
-            return
-        if delay is not None:
+        if delay is not None and not isinstance(delay, Constant):
             longest = self._draw_each(built, Purpose.DELAY, delay, self.model.run.dt, built.lags, c.LAG_BASE)
             synapses.check_steps(longest, self.index)
-        runs = [run for run in (synapses.lags_of(built, part, self.index) for part in self.parts) if run.size]
-        least = min((int(run.min()) for run in runs), default=0)
-        for run in runs:
+
+    def _delays(self, built: Connections) -> list[npt.NDArray[np.uint16]]:
+        if isinstance(self.spec.delay, Constant):
+            return []
+        return [run for run in (synapses.lags_of(built, part, self.index) for part in self.parts) if run.size]
+
+    def delays(self, built: Connections) -> tuple[int, int]:
+        """The least and the longest of the individual delays, steps; beyond all, and 0, if there are none."""
+        runs = self._delays(built)
+        least = min((int(run.min()) for run in runs), default=synapses.MOST_STEPS + 1)
+        return least, max((int(run.max()) for run in runs), default=0)
+
+    def split_delays(self, built: Connections, least: int, most: int) -> None:
+        """Split individual delays, `least` to `most` in the whole network, into the least and the lags."""
+        if isinstance(self.spec.delay, Constant):
+            return
+        least = min(least, most)
+        for run in self._delays(built):
             run -= np.uint16(least)
         built.projections[self.index, c.DELAY] = least
-        built.projections[self.index, c.SLOTS] = 1 + max((int(run.max()) for run in runs), default=0)
+        built.projections[self.index, c.SLOTS] = 1 + most - least
 
     def in_degree(self, built: Connections) -> int:
         """The most synapses onto one cell."""

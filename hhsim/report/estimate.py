@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, seconds, size, speed, wrap
+from hhsim.report.words import number, seconds, shares, size, speed, wrap
 
 if TYPE_CHECKING:
     from hhsim.estimating import Estimate
@@ -36,7 +36,8 @@ def show_estimate(estimate: Estimate) -> None:
 
 def _memory(estimate: Estimate) -> Iterator[Row]:
     told = estimate.memory_bytes
-    yield "memory", size(told["total"]), f"at most; {size(told['available'])} are free"
+    each = "" if estimate.ranks == 1 else " in each rank"
+    yield "memory", size(told["total"]), f"at most{each}; {size(told['available'])} are free"
     yield "  state", size(told["state"]), ""
     yield "  network", size(told["network"]), ""
     yield "  buffers", size(told["buffers"]), ""
@@ -66,7 +67,7 @@ def _time(estimate: Estimate) -> Iterator[Row]:
 def _grounds(estimate: Estimate) -> str:
     """What the guesses come from."""
     tried = estimate.probe
-    threads = "1 thread" if estimate.threads == 1 else f"{estimate.threads} threads"
+    threads = shares(estimate.ranks, estimate.threads)
     if tried.cells < estimate.neurons:
         what = (
             f"{number(tried.cells)} of the {number(estimate.neurons)} cells, "

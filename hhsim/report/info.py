@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hhsim.report.words import number, seconds, show_rows, show_texts
+from hhsim.report.words import number, seconds, shares, show_rows, show_texts
 
 FRESH_S = 10.0  # a file that changed so lately may still be written from another machine
 
@@ -114,7 +114,7 @@ def _settings(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"seed {told['seed']}"
     threads = told["threads"]
     if threads is not None:
-        yield "1 thread" if threads == 1 else f"{threads} threads"
+        yield shares(told["ranks"] or 1, threads)
     if told["device"] is not None:
         yield told["device"]
 

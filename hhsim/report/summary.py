@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, seconds, show_rows, speed
+from hhsim.report.words import number, seconds, shares, show_rows, speed
 
 if TYPE_CHECKING:
     from hhsim.recording import Recovered
@@ -34,10 +34,11 @@ def show_summary(summary: Summary) -> None:
         suppressed = summary.suppressed_crossings[name]
         extra = f"; {number(suppressed)} more suppressed as refractory" if suppressed else ""
         rows.append((name, f"{summary.rate_hz[name]:.2f} Hz, {number(count)} spikes{extra}"))
-    threads = "1 thread" if summary.threads == 1 else f"{summary.threads} threads"
+    threads = shares(summary.ranks, summary.threads)
+    each = "" if summary.ranks == 1 else " in each rank"
     rows += [
         ("with", f"{summary.method}, {summary.precision}, {threads}, seed {summary.seed}"),
-        ("memory", f"{summary.peak_rss_bytes / 1e6:,.0f} MB at most"),
+        ("memory", f"{summary.peak_rss_bytes / 1e6:,.0f} MB at most{each}"),
     ]
     show_rows(rows)
 

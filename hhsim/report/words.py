@@ -51,6 +51,12 @@ def size(value: float) -> str:
     return f"{value:,.3g} TB" if value < 999.5 else f"{value:,.0f} TB"
 
 
+def shares(ranks: int, threads: int) -> str:
+    """Who computed: "2 threads", or "4 ranks of 2 threads"."""
+    each = "1 thread" if threads == 1 else f"{threads} threads"
+    return each if ranks == 1 else f"{ranks} ranks of {each}"
+
+
 def speed(biological_s: float, wall_s: float) -> str:
     """Biological time for each second of wall time."""
     return f"{biological_s / max(wall_s, 1e-9):.2g}x real time"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hhsim.checkpoint.keeper import Keeper
 from hhsim.errors import Interrupted
 from hhsim.guarding import Watch
-from hhsim.recording import Recorder
+from hhsim.running.output import Output
 from hhsim.running.summary import Clock, Progress, Watcher
 from hhsim.simulation import Chunk, Simulation
 
@@ -19,7 +19,7 @@ FIRST_STEPS = 10  # of the first chunk, before it is known how long a step takes
 
 def simulate(
     simulation: Simulation,
-    recorder: Recorder,
+    recorder: Output,
     clock: Clock,
     pending: Sequence[int],
     tell: Watcher,
@@ -50,14 +50,17 @@ def simulate(
             recorder.flush(simulation.step * settings.dt)
             flushed = now
         clock.lap("write")
-        most_steps = next_steps(chunk, now - chunk_begin)
+        # All ranks go on by the clock of rank 0, and stop if one of them has a signal.
+        wanted = next_steps(chunk, now - chunk_begin)
+        told = simulation.exchange.tell(wanted, pending[0] if pending else 0)
+        most_steps, stop = int(told[0, 0]), int(told[:, 1].max())
         tell(_progress(simulation, chunk, now - begin, from_ms))
         if chunk.diverged is not None:
             raise chunk.diverged
         guards.look(chunk)
         if simulation.step < settings.steps:
-            if pending:
-                raise Interrupted(pending[0], simulation.step * settings.dt)
+            if stop:
+                raise Interrupted(stop, simulation.step * settings.dt)
             if keeper is not None:
                 keeper.after_chunk(now - chunk_begin)
         clock.lap("write")

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from hhsim.config import Loaded
 from hhsim.machine import describe_machine, versions
 from hhsim.recording import Positions, Recorder, TraceColumns
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Unrecorded:
+    """What a rank records that writes no file: nothing."""
+
+    def append_spikes(self, population: str, steps: Numbers, nodes: Numbers) -> None:
+        pass
+
+    def append_frames(self, trace_index: int, frames: npt.NDArray[np.float32]) -> None:
+        pass
+
+    def flush(self, t_ms: float) -> None:
+        pass
+
+
+Output = Recorder | Unrecorded
 
 
 def open_recorder(
@@ -16,6 +37,7 @@ def open_recorder(
     overwrite: bool,
     resume: Positions | None = None,
     device: str = "cpu",
+    ranks: int = 1,
 ) -> Recorder:
     """Create the output that a config asks for, or go on with it from earlier positions."""
     model = loaded.model
@@ -31,7 +53,7 @@ def open_recorder(
         dt=model.run.dt,
         duration=model.run.steps * model.run.dt,
         resolved_config=loaded.resolved,
-        facts=_facts(loaded, threads, device),
+        facts=_facts(loaded, threads, device) | {"ranks": ranks},
         overwrite=overwrite,
         resume=resume,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from hhsim import __version__, jit, memory
+from hhsim import __version__, memory
 from hhsim.checkpoint import store
 from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
@@ -17,13 +19,15 @@ from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
 from hhsim.engines.choice import require
 from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
+from hhsim.exchange import Alone, Exchange
+from hhsim.exchange.sharing import shared_config, threads_of
 from hhsim.guarding import Watch
 from hhsim.model import RunSettings, usual_precision
 from hhsim.recording import Recorder, check_output
 from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, config_of, finished
 from hhsim.running.loop import simulate
-from hhsim.running.output import open_recorder
+from hhsim.running.output import Unrecorded, open_recorder
 from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher
 from hhsim.simulation import Simulation
 from hhsim.stopping import noted
@@ -46,6 +50,7 @@ def run(
     watch: Watcher | None = None,
     note: Note | None = None,
     since: float | None = None,
+    exchange: Exchange | None = None,
 ) -> Summary:
     """Simulate a config and record what it asks for.
 
@@ -53,7 +58,8 @@ def run(
     ----------
     config : path of a TOML file, or what `hhsim.config.load` made of one
     output : the HDF5 file to write (SONATA)
-    threads : default: the processors that this process may use; the result does not depend on it
+    threads : default: the processors that this process may use; the result does not depend on it. With
+        ranks, it is their number in each of them.
     device : "cpu", or "cuda", "cuda:1" and so on, with the extra `cuda`; a config that names no precision is
         run in float32 there
     seed, duration, precision : as in the config's [run] ("500 ms", "float32"), and instead of what it says
@@ -68,6 +74,8 @@ def run(
     watch : called after each chunk of steps with the progress
     note : called with a sentence for each thing that is odd about going on
     since : the moment (`time.perf_counter()`) from which the startup and `max_wall_s` count; default: now
+    exchange : the ranks that share the network, each of which calls this; rank 0 alone reads the config,
+        reads and writes files, and tells of progress. The result does not depend on it.
 
     Raises
     ------
@@ -83,20 +91,27 @@ def run(
     leave a checkpoint of that moment.
     """
     clock = Clock(time.perf_counter() if since is None else since)
+    exchange = exchange or Alone()
+    writes = exchange.rank == 0
     place = Path(output)
     require(device)
-    found = _find(place, note) if resume else None
+    found = _find(place, note) if resume and writes else None
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
     if not isinstance(config, Loaded):
-        earlier = _settings_of(place, found) if resume else None
-        loaded = load(
-            Path(os.fspath(config)),
-            overrides,
-            run=given,
-            default_seed=None if earlier is None else earlier.seed,
-            default_precision=usual_precision(device) if earlier is None else earlier.precision,
-        )
+        path = Path(os.fspath(config))
+
+        def load_it() -> Loaded:
+            earlier = _settings_of(place, found) if resume else None
+            return load(
+                path,
+                overrides,
+                run=given,
+                default_seed=None if earlier is None else earlier.seed,
+                default_precision=usual_precision(device) if earlier is None else earlier.precision,
+            )
+
+        loaded = shared_config(exchange, load_it)
     elif given or overrides:
         late = [*given, *(["overrides"] if overrides else [])]
         raise TypeError(f"{', '.join(late)}: the config is loaded already")
@@ -105,9 +120,10 @@ def run(
     model = loaded.model
     if found is not None:
         check_fits(found, loaded, place)
-    if resume and (done := finished(place, loaded)):
-        return done
-    if found is None:
+    done = finished(place, loaded) if resume and writes else None
+    if told := exchange.share(done.to_json() if done else ""):
+        return done or Summary(**json.loads(told))
+    if writes and found is None:
         if resume and place.exists():
             end_ms = check_unsaved(place, loaded)
             overwrite = True
@@ -116,13 +132,13 @@ def run(
         check_output(output, [trace.variable for trace in model.traces], overwrite)
     require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
-    threads = threads or jit.available_processors()
-    memory.require(model, threads)
+    threads = threads or threads_of(exchange)
+    memory.require(model, threads, exchange.ranks, exchange.on_host)
     clock.lap("startup")
     tell = watch or (lambda progress: None)
     duration_ms = model.run.steps * model.run.dt
     tell(Progress("build", 0.0, duration_ms))
-    simulation = Simulation(model, threads, device=device)
+    simulation = Simulation(model, threads, device=device, exchange=exchange)
     clock.lap("build")
     tell(Progress("compile", 0.0, duration_ms))
     simulation.compile()
@@ -162,27 +178,36 @@ def _record(
 ) -> Summary:
     """From the first step of this process to the closed file."""
     model = simulation.model
+    exchange = simulation.exchange
     guards = Watch(simulation)
-    if checkpoint is not None:
+    if exchange.most(checkpoint is not None):
         go_on(simulation, checkpoint, output, note or (lambda text: None))
-        guards.restore(checkpoint.guards)
+        guards.restore(json.loads(exchange.share(json.dumps(dict(checkpoint.guards) if checkpoint else {}))))
     first_step = simulation.step
-    positions = None if checkpoint is None else checkpoint.positions
-    with (
-        noted() as pending,
-        open_recorder(
-            loaded, output, simulation.threads, overwrite, positions, simulation.device
-        ) as recorder,
-    ):
-        if checkpoint is None:
-            store.remove(output)
-        else:
-            store.drop_damaged(output)
+    with noted() as pending, ExitStack() as files:
+        recorder = None
+        if exchange.rank == 0:
+            positions = None if checkpoint is None else checkpoint.positions
+            recorder = files.enter_context(
+                open_recorder(
+                    loaded,
+                    output,
+                    simulation.threads,
+                    overwrite,
+                    positions,
+                    simulation.device,
+                    exchange.ranks,
+                )
+            )
+            if checkpoint is None:
+                store.remove(output)
+            else:
+                store.drop_damaged(output)
         keeper = Keeper(policy, output, simulation, recorder, guards, loaded.resolved, clock.began)
         clock.lap("write")
         stopped: HhsimError | None = None
         try:
-            simulate(simulation, recorder, clock, pending, tell, guards, keeper)
+            simulate(simulation, recorder or Unrecorded(), clock, pending, tell, guards, keeper)
             keeper.finish()
         except (GuardStopped, Interrupted, OutOfTime) as error:
             keeper.save()
@@ -190,7 +215,9 @@ def _record(
         except Diverged as error:
             stopped = error
         summary = _summary(loaded, simulation, recorder, clock, output, stopped is None, first_step)
-        recorder.close(summary.complete, simulation.step * model.run.dt, summary.wall_s, summary.to_json())
+        if recorder is not None:
+            t_ms = simulation.step * model.run.dt
+            recorder.close(summary.complete, t_ms, summary.wall_s, summary.to_json())
     if stopped is not None:
         raise stopped
     clock.lap("write")
@@ -200,15 +227,17 @@ def _record(
 def _summary(
     loaded: Loaded,
     simulation: Simulation,
-    recorder: Recorder,
+    recorder: Recorder | None,
     clock: Clock,
     output: Path,
     complete: bool,
     first_step: int,
 ) -> Summary:
-    model = loaded.model
-    recorder.flush(simulation.step * model.run.dt)
-    checksums = recorder.sha256()
+    model, exchange = loaded.model, simulation.exchange
+    checksums: dict[str, str] = {}
+    if recorder is not None:
+        recorder.flush(simulation.step * model.run.dt)
+        checksums = recorder.sha256()
     clock.lap("write")
     seconds = simulation.step * model.run.dt / 1000
     neurons = sum(population.size for population in model.populations.values())
@@ -223,13 +252,13 @@ def _summary(
         precision=model.run.precision,
         method=model.run.method,
         neurons=neurons,
-        synapses=simulation.connections.synapses,
+        synapses=exchange.total(simulation.connections.synapses),
         steps=simulation.step,
         biological_s=seconds,
         wall_s=clock.seconds(),
         realtime_factor=simulated / own_seconds if steps else 0.0,
         ns_per_neuron_step=simulated / (steps * neurons) * 1e9 if steps else 0.0,
-        peak_rss_bytes=memory.peak_bytes(),
+        peak_rss_bytes=exchange.most(memory.peak_bytes()),
         spikes=dict(simulation.spike_counts),
         rate_hz={
             name: simulation.spike_counts[name] / population.size / seconds if seconds else 0.0
@@ -241,4 +270,5 @@ def _summary(
         resumed_at_ms=first_step * model.run.dt if first_step else None,
         checkpoint=str(store.checkpoint_path(output)) if store.exists(output) else None,
         version=__version__,
+        ranks=exchange.ranks,
     )

@@ -36,6 +36,7 @@ class Summary:
     resumed_at_ms: float | None  # where this run went on from; None: from the beginning
     checkpoint: str | None  # the file from which it can be continued or extended
     version: str
+    ranks: int = 1  # processes that shared the network, each with `threads` threads
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

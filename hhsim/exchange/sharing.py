@@ -1,0 +1,26 @@
+"""What the ranks of a run have to agree on before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hhsim.config import Loaded, parse
+from hhsim.exchange.base import Exchange
+
+
+def threads_of(exchange: Exchange) -> int:
+    """Threads for each rank: the processors that it may use, shared with those that may use the same."""
+    from hhsim import jit
+
+    return max(jit.available_processors() // exchange.sharing, 1)
+
+
+def shared_config(exchange: Exchange, load: Callable[[], Loaded]) -> Loaded:
+    """The config that rank 0 loads, on every rank: the same seed where the config leaves it to chance."""
+    loaded = load() if exchange.rank == 0 else None
+    if exchange.ranks > 1:
+        resolved = exchange.share(loaded.resolved if loaded else "")
+        source = exchange.share(loaded.source if loaded else "")
+        loaded = loaded or parse(resolved, source=source)
+    assert loaded is not None
+    return loaded
