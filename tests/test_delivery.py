@@ -24,6 +24,12 @@ from hhsim.network.layout import LANES, Layout, lay_out
 STEPS = 40
 
 
+def plan_of(cuts, tiles):
+    """How the parts between `cuts` share the work, with `tiles` as in `Tiles.first`."""
+    cuts = np.array(cuts)
+    return Plan(cuts, np.array(tiles), 0, 1, np.zeros(1, np.int64), 0, True, 0, cuts * LANES)
+
+
 def log_of(spikes: list[np.ndarray], cuts: list[int]) -> Log:
     """A log of the lanes that fired at each step, without history, in the parts of `cuts`."""
     parts = len(cuts) - 1
@@ -62,7 +68,7 @@ def delivered(model: Model, cuts: list[int], tiles: Tiles, seed: int) -> list[np
     layout = lay_out(model)
     built = connect(model, layout, tiles.cuts, np.float64, threads=2)
     arrivals = arrivals_for(built)
-    plan = Plan(np.array(cuts), np.array(tiles.first), 0, 1, np.zeros(1, np.int64), 0, True)
+    plan = plan_of(cuts, tiles.first)
     log = log_of(fired(layout, seed), cuts)
     taken = []
     for k in range(STEPS + 1):
@@ -151,7 +157,7 @@ def test_the_loops_over_a_row_hold_nothing_but_the_arrivals():
     built = connect(model, layout, layout.cuts(1), np.float64)
     shipped = deliver
     fresh = type(shipped)(shipped.py_func, targetoptions=shipped.targetoptions)  # not cached
-    plan = Plan(np.array([0, 1]), np.array([0, 1]), 0, 1, np.zeros(1, np.int64), 0, True)
+    plan = plan_of([0, 1], [0, 1])
     fresh(0, 0, 0, log_of(fired(layout, 1), [0, 1]), built, arrivals_for(built), plan)
     (assembly,) = fresh.inspect_asm().values()
     loops = [[line.split()[0] for line in body[1:]] for body in innermost_loops(assembly)]
