@@ -23,6 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 CONFIG = HERE.parents[1] / "configs" / "coba_100k.toml"
+DENSE = CONFIG.with_name("cortical.toml")
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 DELAYS = ('projection.0.delay="1 ms"', 'projection.1.delay="1 ms"')
 HHSIM = (sys.executable, "-c", "import sys; from hhsim.cli import main; sys.exit(main())")
@@ -70,8 +71,6 @@ ROWS = {  # what is run: ranks, threads of each, cells, synapses of each cell
     "1 × 2, 100k": (1, 2, 100_000, 80),
     "2 × 1, 100k": (2, 1, 100_000, 80),
     "1 × 1, 50k": (1, 1, 50_000, 80),
-    "1 × 1, 10k, 1000 each": (1, 1, 10_000, 1000),
-    "1 × 1, 10k, 0 each": (1, 1, 10_000, 0),
 }
 
 
@@ -157,12 +156,15 @@ def time_exchange() -> None:
             print(json.dumps([*medians, 50_000 * exchange.ranks]))
 
 
-def costs(told: dict[str, list[dict[str, Any]]]) -> Costs:
-    empty, dense = told["1 × 1, 10k, 0 each"], told["1 × 1, 10k, 1000 each"]
-    cell_s = median(empty) / (empty[0]["neurons"] * empty[0]["steps"])
-    events = sum(dense[0]["spikes"].values()) * 1000
-    delivered_s = median(dense) - cell_s * dense[0]["neurons"] * dense[0]["steps"]
-    return Costs(cell_s * 1e9, max(delivered_s, 0.0) / events * 1e9, *exchanged())
+def costs(repeats: int, duration: str) -> Costs:
+    """Of a cell and step, and of an event, as `hhsim bench` tells them of a dense network with one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "bench.json"
+        asked = ("--threads", "1", "--repeats", str(repeats), "--duration", duration, "--json", str(result))
+        subprocess.run([*HHSIM, "bench", str(DENSE), *asked], capture_output=True, check=True)
+        row = json.loads(result.read_text())["series"][0]["rows"][0]
+    of_cells = 1 - row["phases"]["delivery"] - row["phases"]["recording"]
+    return Costs(row["ns_per_neuron_step"] * of_cells, row["ns_per_event"], *exchanged())
 
 
 def estimate(found: Costs, degree: int = 1000) -> Iterator[str]:
@@ -196,11 +198,15 @@ def estimate(found: Costs, degree: int = 1000) -> Iterator[str]:
             memory = own * degree * TARGET_BYTES, 4.0 * cells
             yield (
                 f"| {ranks} | 10{'⁷' if cells == 10**7 else '⁹'} | "
-                + " | ".join(f"{each:.3g} s" for each in times)
+                + " | ".join(f"{figure(each)} s" for each in times)
                 + " | "
-                + " | ".join(f"{each / 1e9:.3g} GB" for each in memory)
+                + " | ".join(f"{figure(each / 1e9)} GB" for each in memory)
                 + " |"
             )
+
+
+def figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 SCAN_NS = 10.0  # to look up the row of a spike that has no target here: two reads far away in memory
@@ -216,7 +222,7 @@ def main() -> None:
         time_exchange()
         return
     told = measure(asked.repeats, asked.duration)
-    print("\n".join([*scaling(told), "", *memory(), "", *estimate(costs(told))]))
+    print("\n".join([*scaling(told), "", *memory(), "", *estimate(costs(asked.repeats, asked.duration))]))
 
 
 if __name__ == "__main__":
