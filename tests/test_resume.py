@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -110,10 +111,20 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(command, small, sm
     assert "out.h5 cannot be gone on from: the config is another one" in other.err
     assert "run.seed: 2007 then, 77 now" in other.err
     assert Path("out.h5").read_bytes() == before
-    result = command("run", small, "--resume")
-    assert result.code == 0, result.err
-    assert "ms, before its first checkpoint: the run begins anew" in result.err
+    anew = command("run", "--resume", "--duration", f"{DURATION_MS:g} ms")  # its own config
+    assert anew.code == 0, anew.err
+    assert "ms, before its first checkpoint: the run begins anew" in anew.err
     same("out.h5", small_run)
+
+
+def test_a_killed_run_keeps_the_seed_that_was_drawn_for_it(command, small) -> None:
+    Path("any.toml").write_text(re.sub(r"\nseed .*", "", small.read_text()))
+    killed_run(Path("any.toml").absolute(), Path())
+    with hhsim.open("out.h5") as recording:
+        seed = recording.seed
+    result = command("run", "any.toml", "-q", "--resume", "--json", "--duration", "10 ms")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["seed"] == seed
 
 
 def test_a_run_whose_checkpoint_is_gone_does_not_begin_anew(command, small, monkeypatch) -> None:

@@ -138,9 +138,3 @@ def _read(path: Path) -> Checkpoint:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFailed(str(path), f"is no checkpoint of hhsim ({error})") from error
-
-
-def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:
-    """The config of the newest whole checkpoint of `output`, and the name of its file; None without one."""
-    place = Path(output)
-    return (load(place)[0].config, str(checkpoint_path(place))) if exists(place) else None

@@ -150,7 +150,7 @@ def _loaded(
     def load() -> Loaded:
         stored = None
         if resume:
-            from hhsim.checkpoint.store import stored_config
+            from hhsim.running.earlier import stored_config
 
             stored = stored_config(output)
         loaded = load_config(stored=stored, **settings)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from hhsim.checkpoint import store
 from hhsim.checkpoint.continuing import check_config
-from hhsim.checkpoint.store import checkpoint_path
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
@@ -14,11 +15,19 @@ from hhsim.recording.recovery import finish
 from hhsim.running.summary import Summary
 
 
-def config_of(output: Path) -> str:
-    """The resolved config of an output, as TOML. Raises FileFailed."""
-    finish(output)
-    with open_recording(output) as recording:
-        return recording.config
+def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """The resolved config of the run that is to go on, as TOML, and the file that holds it.
+
+    That is the newest whole checkpoint, else the output itself; None if there is neither. Raises FileFailed.
+    """
+    place = Path(output)
+    if store.exists(place):
+        return store.load(place)[0].config, str(store.checkpoint_path(place))
+    if not place.exists():
+        return None
+    finish(place)
+    with open_recording(place) as recording:
+        return recording.config, str(place)
 
 
 def finished(output: Path, loaded: Loaded) -> Summary | None:
@@ -44,6 +53,8 @@ def check_unsaved(output: Path, loaded: Loaded) -> float:
     finish(output)
     with open_recording(output) as recording:
         if recording.complete or recording.saved:
-            raise FileFailed(str(output), f"cannot be continued: it has no {checkpoint_path(output).name}")
+            raise FileFailed(
+                str(output), f"cannot be continued: it has no {store.checkpoint_path(output).name}"
+            )
         check_config(recording.config, loaded, str(output))
         return recording.stopped_at_ms

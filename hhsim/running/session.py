@@ -25,7 +25,7 @@ from hhsim.guarding import Watch
 from hhsim.model import RunSettings, usual_precision
 from hhsim.recording import Recorder, check_output
 from hhsim.recording.space import bytes_of_traces, require_space
-from hhsim.running.earlier import check_unsaved, config_of, finished
+from hhsim.running.earlier import check_unsaved, finished, stored_config
 from hhsim.running.loop import simulate
 from hhsim.running.output import Unrecorded, open_recorder
 from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher
@@ -160,9 +160,10 @@ def _find(output: Path, note: Note | None) -> Checkpoint | None:
 
 def _settings_of(output: Path, found: Checkpoint | None) -> RunSettings | None:
     """Those of the run that is to go on: its config may have left its seed to chance."""
-    if found is None and not output.exists():
-        return None
-    return parse(config_of(output) if found is None else found.config).model.run
+    if found is not None:
+        return parse(found.config).model.run
+    stored = stored_config(output)
+    return None if stored is None else parse(stored[0]).model.run
 
 
 def _record(
