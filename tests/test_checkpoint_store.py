@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +121,87 @@ def test_a_full_disk_leaves_the_earlier_one(tmp_path, monkeypatch) -> None:
 def test_without_any_there_is_nothing_to_load(tmp_path) -> None:
     with pytest.raises(FileFailed, match="there is no such file"):
         store.load(tmp_path / "out.h5")
+
+
+class Disk:
+    """A folder as a disk may have it after a loss of power: all that was synced, and any of the rest.
+
+    The content of a file is sure once the file was synced, its name once the folder was.
+    """
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.whole: dict[int, bytes] = {}  # content that is sure, by inode
+        self.names: dict[str, int] = {}  # names that are sure
+        self.pending: list[tuple[str, str | None, int]] = []  # renames and new names that are not
+        self.moments: list[list[dict[str, bytes]]] = []  # what may be found after each operation
+        replace, fsync, create = os.replace, os.fsync, Path.open
+
+        def replaced(old, new):
+            inode = os.stat(old).st_ino
+            replace(old, new)
+            self.pending.append((Path(new).name, Path(old).name, inode))
+            self.moment()
+
+        def synced(descriptor):
+            fsync(descriptor)
+            path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            if path.is_dir():
+                for new, old, inode in self.pending:
+                    self._name(self.names, new, old, inode)
+                self.pending.clear()
+            else:
+                self.whole[os.fstat(descriptor).st_ino] = path.read_bytes()
+            self.moment()
+
+        def opened(path, mode="r", *arguments, **named):
+            file = create(path, mode, *arguments, **named)
+            if "x" in mode or "w" in mode:
+                self.pending.append((path.name, None, os.fstat(file.fileno()).st_ino))
+                self.moment()
+            return file
+
+        monkeypatch.setattr(os, "replace", replaced)
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(Path, "open", opened)
+
+    @staticmethod
+    def _name(names: dict[str, int], new: str, old: str | None, inode: int) -> None:
+        if old is not None:
+            names.pop(old, None)
+        names[new] = inode
+
+    def moment(self) -> None:
+        """Note what a loss of power now may leave: for every choice of the pending names."""
+        found = []
+        for choice in itertools.product((False, True), repeat=len(self.pending)):
+            names = dict(self.names)
+            for chosen, (new, old, inode) in zip(choice, self.pending, strict=True):
+                if chosen:
+                    self._name(names, new, old, inode)
+            found.append({name: self.whole.get(inode, b"torn") for name, inode in names.items()})
+        self.moments.append(found)
+
+
+def test_a_loss_of_power_at_any_moment_of_saving_leaves_a_whole_checkpoint(tmp_path, monkeypatch) -> None:
+    """And once a checkpoint is saved, it is that one which is found."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        disk = Disk(folder, patch)
+        saved = []
+        for step in (1, 2, 3):
+            store.save(folder / "out.h5", checkpoint(step))
+            saved.append(len(disk.moments))
+    after = tmp_path / "after"
+    for number, moment in enumerate(disk.moments[saved[0] - 1 :], start=saved[0]):
+        done = sum(number >= each for each in saved)  # checkpoints that were saved by then
+        for files in moment:
+            after.mkdir()
+            for name, content in files.items():
+                (after / name).write_bytes(content)
+            found, _ = store.load(after / "out.h5")
+            step = found.snapshot.step
+            assert same(found, step)
+            assert step == done if number in saved else step in (done, done + 1)
+            shutil.rmtree(after)

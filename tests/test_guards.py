@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -60,8 +61,9 @@ def looks(duration: float = 100.0) -> list[int]:
             return found[:-1]
 
 
-def expected(guard: str, recording) -> tuple[str, float, str]:
-    """Where the guard must stop by its definition: population, time and some words, from an unguarded run."""
+def expected(guard: str, recording) -> tuple[str, float, list[float]]:
+    """Where the guard must stop by its definition: population, time and the numbers of its message, from an
+    unguarded run."""
     steps = looks()
     for before, now in pairwise(steps):
         t_ms = now * 0.1
@@ -71,16 +73,18 @@ def expected(guard: str, recording) -> tuple[str, float, str]:
                 count = np.count_nonzero((spikes >= before) & (spikes < now))
                 rate = count / size / ((now - before) * 0.1 / 1000)
                 if rate > 40:
-                    return name, t_ms, f"at {rate:.4g} Hz from {before * 0.1:g} to {t_ms:g} ms, and 40 Hz are"
+                    return name, t_ms, [rate, before * 0.1, t_ms, 40]
             elif guard == "silent_for":
                 last = (spikes[spikes < now].max(initial=-1) + 1) * 0.1
                 if t_ms - last >= 30:
-                    return name, t_ms, f"the last one was at {last:g} ms"
+                    return name, t_ms, [30, t_ms, last]
             else:
                 v = recording.trace(name).data[now]
                 outside = np.flatnonzero((v < -95) | (v > 40))
                 if outside.size:
-                    return name, t_ms, f"cell: mV: {outside[0]}: {v[outside[0]]:.4g}"
+                    told = [number for node in outside[:5] for number in (node, v[node])]
+                    more = [outside.size - 5] if outside.size > 5 else []
+                    return name, t_ms, [outside.size, size, -95, 40, t_ms, *told, *more]
     raise AssertionError(f"{guard} would stop nothing")
 
 
@@ -92,11 +96,12 @@ def stopped(small: Path, output: Path, guard: str, **options) -> GuardStopped:
 
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_stops_where_its_rule_says(small, unguarded, tmp_path, guard) -> None:
-    population, t_ms, words = expected(guard, unguarded[guard])
+    population, t_ms, numbers = expected(guard, unguarded[guard])
     error = stopped(small, tmp_path / "out.h5", guard, threads=1)
+    told = re.findall(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", str(error).split(":", 1)[1])
+    assert [float(number) for number in told] == pytest.approx(numbers, rel=1e-3)
     assert (error.guard, error.population) == (guard, population)
     assert error.t_ms == pytest.approx(t_ms)
-    assert words in str(error)
     assert 0 < t_ms < 100
     with hhsim.open(tmp_path / "out.h5") as recording:
         assert not recording.complete

@@ -303,3 +303,16 @@ def test_a_damaged_journal_is_not_replayed(tmp_path) -> None:
         before = (tmp_path / "out.h5").read_bytes()
         assert str(tmp_path / "out.h5") not in recover(tmp_path / "out.h5").finished
         assert (tmp_path / "out.h5").read_bytes() == before
+
+
+def test_what_was_written_beyond_a_commit_is_cut_off(tmp_path) -> None:
+    """A commit says how long the file is: bytes that were appended for the next one are no part of it."""
+    die_in_a_commit(tmp_path)
+    path = tmp_path / "out.h5"
+    found = read_journal(journal_path(path))
+    assert found is not None
+    with path.open("ab") as file:
+        file.write(b"the beginning of another flush" * 1000)
+    recover(path)
+    assert path.stat().st_size == found.size
+    hold(path)
