@@ -6,7 +6,9 @@ Nothing here is taken from the package but its model's nouns. The laws, which ar
 - a value of a cell comes from counter (cell, 0, 0, 0), identity (population, name);
 - Bernoulli targets of a source come leaf by leaf as geometric gaps, counter (source, leaf, draw // 4, 0);
 - k of n numbers come from counter (row, branch, draw // 4, round), sorted, repetitions drawn again;
-- weight and delay of a synapse come from counter (source, target, ordinal, 0).
+- weight and delay of a synapse come from counter (source, target, ordinal, 0);
+- the gaps of a Poisson train, exponential numbers, come from counter (cell, window, draw, 0), and each
+  window of 1024 steps begins anew.
 """
 
 from __future__ import annotations
@@ -201,3 +203,18 @@ def synapses(model: Model, index: int) -> list[Synapse]:
         )
         result.append((*pair, weight, max(0, round(delay / dt))))
     return result
+
+
+def train(key: tuple[int, int], cell: int, gap: float, steps: int) -> list[int]:
+    """The steps of a Poisson train's spikes; `gap` is their mean distance in steps."""
+    found = []
+    for window in range(-(-steps // 1024)):
+        time, draw = 0.0, 0
+        while True:
+            word = block(key[0], key[1] >> 56, key[1] & (1 << 56) - 1, cell, window, draw)[0]
+            time += -math.log(1 - uniform(word)) * gap
+            draw += 1
+            if time >= 1024:
+                break
+            found.append(window * 1024 + int(time))
+    return [step for step in found if step < steps]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import ONE, network, synapses_of
-from runs import COBA_CELL
+from runs import COBA_CELL, run
 
 from hhsim.config import parse
 from hhsim.model import (
@@ -215,3 +215,46 @@ def test_populations_with_one_name_in_two_configs_draw_alike() -> None:
     assert not np.array_equal(
         initial_values(model, alone)["v"], initial_values(model, Population("p", "hh", 150, {"v": law}))["v"]
     )
+
+
+TRAINS = f"""
+[run]
+duration = "210 ms"
+seed = 77
+{COBA_CELL}
+[population.p]
+cell = "hh"
+size = 20
+initial = {{ v = "-65 mV" }}
+"""
+
+
+def input_of(rate: str, receptor: str) -> str:
+    return f'''
+[[input]]
+model = "poisson"
+target = "p"
+rate = "{rate}"
+weight = "1 nS"
+receptor = "{receptor}"
+nodes = [3, 20]
+[[record.trace]]
+population = "p"
+variable = "g.{receptor}"
+every = "0.1 ms"
+'''
+
+
+def test_poisson_trains_are_what_the_laws_say() -> None:
+    """Rare and frequent spikes, over the ends of windows: a conductance jumps where one arrives."""
+    rates = {"exc": 0.1, "inh": 2.0}
+    outcome = run(parse(TRAINS + "".join(input_of(f"{r} kHz", name) for name, r in rates.items())).model)
+    for row, (receptor, tau) in enumerate({"exc": 5.0, "inh": 10.0}.items()):
+        g = outcome.frames[row].astype(float)
+        jumps = np.rint(g[1:] / np.exp(-0.1 / tau) - g[:-1]).astype(int)
+        key = tuple(int(word) for word in outcome.simulation.engine.trains.keys[row])
+        assert key[0] == 77
+        for cell in range(3, 20):
+            steps = slow.train(key, cell - 3, 1 / (rates[receptor] * 0.1), 2099)
+            assert np.bincount(steps, minlength=2099).tolist() == jumps[:, cell].tolist()
+        assert not jumps[:, :3].any()
