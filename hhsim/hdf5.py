@@ -1,4 +1,8 @@
-"""What has to be known of a foreign HDF5 file before the library may look at it."""
+"""HDF5 files that nobody can be sure of: what has to be known of one before its content is believed.
+
+A file holds its own numbers: what it says of other files (external links, virtual datasets, external storage)
+is never followed, and no text or array in it is longer than the file itself.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,78 @@ from typing import Any
 import h5py
 
 from hhsim.errors import FileFailed
+from hhsim.plainfile import require_plain_file
 
-LOOKED_THROUGH = 1 << 20  # bytes at the beginning and at the end, where texts are written
+# Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written, and
+# so all of a small one.
+LOOKED_THROUGH = 1 << 24
+_REFERENCE = struct.Struct("<IQI")  # to a text: its length, the address of its heap, its number there
 _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of a global heap
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
 
 
 @contextmanager
 def foreign(path: Path, what: str) -> Iterator[None]:
-    """Around all that is done with a file of unknown content: whatever h5py raises becomes FileFailed.
-
-    Raises FileFailed also as `refuse_endless` does.
-    """
+    """Around all that is done with a file of unknown content: whatever h5py raises becomes FileFailed."""
     try:
-        refuse_endless(path)
         yield
     except FileNotFoundError:
         raise FileFailed(str(path), "there is no such file") from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         reason = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise FileFailed(str(path), f"cannot be read as {what} ({reason})") from error
+
+
+def open_plain(path: Path) -> h5py.File:
+    """Open a file for reading, without a lock, if it is an ordinary file that holds its own numbers.
+
+    Raises FileFailed where it is not, and what h5py raises for a file that is no HDF5.
+    """
+    require_plain_file(path)
+    refuse_damaged_texts(path)
+    file = h5py.File(path, "r", locking=False)
+    try:
+        require_own_numbers(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def require_own_numbers(file: h5py.File, path: Path) -> None:
+    """Raise FileFailed if an open file refers to others, or claims an array that is longer than itself."""
+
+    def look_at_link(name: str | bytes, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            raise FileFailed(
+                str(path), f"{_shown(name)} is a link to another file, {_shown(link.filename)!r}"
+            )
+        if not isinstance(link, h5py.HardLink | h5py.SoftLink):
+            raise FileFailed(str(path), f"{_shown(name)} is a link of an unknown kind")
+
+    def look_at_object(name: str | bytes, found: Any) -> None:
+        if not isinstance(found, h5py.Dataset):
+            return
+        how = found.id.get_create_plist()
+        layout = how.get_layout()
+        if layout == h5py.h5d.VIRTUAL:
+            raise FileFailed(
+                str(path), f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
+            )
+        if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
+            raise FileFailed(str(path), f"{_shown(name)} has its numbers in another file")
+        if layout != h5py.h5d.CHUNKED and found.nbytes > size:
+            raise FileFailed(
+                str(path), f"{_shown(name)} claims {found.nbytes:,} bytes, more than the file has"
+            )
+
+    size = file.id.get_filesize()
+    file.visititems_links(look_at_link)
+    file.visititems(look_at_object)
+
+
+def _shown(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode(errors="replace")
 
 
 def require_plain(*sources: Any) -> None:
@@ -54,32 +110,59 @@ def attribute(source: Any, name: str) -> Any:
     return source.attrs[name]
 
 
-def refuse_endless(path: Path) -> None:
-    """Raise FileFailed for a file on which the HDF5 library (2.0 and before) would never come to an end.
+def refuse_damaged_texts(path: Path) -> None:
+    """Raise FileFailed for texts on which the HDF5 library (2.0 and before) would lose itself.
 
-    That is one with zeros where a heap of texts was, as a loss of power may leave it. Raises OSError where
-    the file cannot be read.
+    That are zeros where a heap of texts was, as a loss of power may leave it: the library never comes to an
+    end. And references to texts that say another length than the heap does: it takes memory for that length,
+    up to 4 GB, before it looks. Raises OSError where the file cannot be read.
     """
     with path.open("rb") as file:
         begin = file.read(LOOKED_THROUGH)
         size = file.seek(0, 2)
-        file.seek(max(len(begin), size - LOOKED_THROUGH))
-        if any(_has_empty_object(part) for part in (begin, file.read())):
+        rest = max(len(begin), size - LOOKED_THROUGH)
+        file.seek(rest)
+        parts = [(0, begin), (rest, file.read())]
+    heaps: dict[int, dict[int, int]] = {}
+    for address, part in parts:
+        if not _collect_heaps(address, part, heaps):
             raise FileFailed(str(path), "is damaged: there are zeros where texts were")
+    for address, texts in heaps.items():
+        if any(_is_too_long(part, address, texts) for _, part in parts):
+            raise FileFailed(str(path), "is damaged: a text in it claims to be longer than it is")
 
 
-def _has_empty_object(part: bytes) -> bool:
-    """Is there a global heap (format specification III.E) with an object that takes no room?"""
+def _collect_heaps(base: int, part: bytes, heaps: dict[int, dict[int, int]]) -> bool:
+    """Add the texts of each global heap (format specification III.E): size by number, by the heap's address.
+
+    False if one of them takes no room, which no heap has.
+    """
     at = part.find(b"GCOL")
     while at >= 0:
         if at + _HEAD.size <= len(part):
+            texts = heaps.setdefault(base + at, {})
             end = min(at + _HEAD.unpack_from(part, at)[2], len(part)) - _OBJECT.size
             place = at + _HEAD.size
             while place <= end:
                 number, _, size = _OBJECT.unpack_from(part, place)
                 need = size if number == 0 else _OBJECT.size + -(-size // 8) * 8
                 if need == 0:
-                    return True
+                    return False
+                if number:
+                    texts[number] = size
                 place += need
         at = part.find(b"GCOL", at + 4)
+    return True
+
+
+def _is_too_long(part: bytes, heap: int, texts: dict[int, int]) -> bool:
+    """Does a reference to a text of the heap at this address say more than the text's size?"""
+    address = struct.pack("<Q", heap)
+    at = part.find(address, 4)
+    while at >= 0:
+        if at - 4 + _REFERENCE.size <= len(part):
+            length, _, number = _REFERENCE.unpack_from(part, at - 4)
+            if number in texts and length > texts[number]:
+                return True
+        at = part.find(address, at + 1)
     return False

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, require_plain
+from hhsim.hdf5 import foreign, open_plain, require_plain
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
 from hhsim.random import Purpose, draw_values, identify
@@ -140,10 +140,8 @@ def _steady(
 
 
 def _from_file(given: FromFile, population: Population, name: str, nodes: range) -> Floats:
-    import h5py
-
     place = f"/nodes/{population.name}/0/{name}"
-    with foreign(given.path, "an HDF5 file of cells"), h5py.File(given.path, "r") as file:
+    with foreign(given.path, "an HDF5 file of cells"), open_plain(given.path) as file:
         if place not in file:
             raise FileFailed(str(given.path), f"has no dataset {place}")
         dataset = file[place]

@@ -531,8 +531,9 @@ def test_a_closed_recording_keeps_what_was_read(tmp_path) -> None:
     [
         ("out.h5", "v", "out.h5"),
         ("a/out.h5", "na.m", "a/out.na.m.h5"),
-        ("run.2.hdf5", "g.exc", "run.2.g.exc.h5"),
-        ("run.2", "g.exc", "run.2.g.exc.h5"),
+        ("run.2.h5", "g.exc", "run.2.g.exc.h5"),
+        ("run.2.hdf5", "g.exc", "run.2.hdf5.g.exc.hdf5"),
+        ("run.2", "g.exc", "run.2.g.exc.hdf5"),
     ],
 )
 def test_names_of_the_files_beside(path, variable, beside) -> None:

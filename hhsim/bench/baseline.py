@@ -13,6 +13,7 @@ from typing import Any
 
 from hhsim.bench.results import FORMAT, Bench
 from hhsim.errors import FileFailed
+from hhsim.plainfile import require_plain_file
 from hhsim.recording.files import file_errors
 
 Key = tuple[str, int]  # the network (`Series.network`) and the number of threads
@@ -97,6 +98,7 @@ def compare(bench: Bench, baseline: Baseline, limit: float | None = None) -> Com
 def read_baseline(path: str | os.PathLike[str]) -> Baseline:
     """Read what `hhsim bench --json` wrote. Raises FileFailed for anything else."""
     name = os.fspath(path)
+    require_plain_file(path)
     with file_errors(path):
         data = Path(path).read_bytes()
     try:

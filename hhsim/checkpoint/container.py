@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
+from hhsim.plainfile import require_plain_file
 
 MAGIC = b"hhsimck1"
 START = struct.Struct("<8sQ")
@@ -62,6 +63,7 @@ def _pieces(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The facts and arrays of a file; raises FileFailed unless it is to the bit what was written."""
+    require_plain_file(path)
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

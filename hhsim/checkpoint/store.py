@@ -28,9 +28,13 @@ class Checkpoint:
 
 
 def checkpoint_path(output: Path) -> Path:
-    """`out.h5` has its checkpoint in `out.checkpoint`, and the one before in `out.checkpoint.previous`."""
-    stem = output.stem if output.suffix in (".h5", ".hdf5") else output.name
-    return output.with_name(f"{stem}.checkpoint")
+    """`out.h5` has its checkpoint in `out.checkpoint`, and the one before in `out.checkpoint.previous`.
+
+    An output of another name has it in `NAME.ckpt`: no two outputs share one.
+    """
+    if output.suffix == ".h5":
+        return output.with_suffix(".checkpoint")
+    return output.with_name(f"{output.name}.ckpt")
 
 
 def previous_path(output: Path) -> Path:

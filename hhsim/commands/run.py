@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,7 @@ from hhsim.commands.options import (
 from hhsim.engines.choice import require
 from hhsim.errors import HhsimWarning
 from hhsim.launching import launched_ranks
+from hhsim.plainfile import require_name
 from hhsim.stopping import noted
 
 if TYPE_CHECKING:
@@ -149,15 +151,16 @@ def _loaded(
 
     def load() -> Loaded:
         stored = None
+        require_name(Path(output))
         if resume:
             from hhsim.running.earlier import stored_config
 
             stored = stored_config(output)
         loaded = load_config(stored=stored, **settings)
         if not resume:
-            from hhsim.recording.files import check_output
+            from hhsim.recording.owners import check_recording
 
-            check_output(output, [trace.variable for trace in loaded.model.traces], force)
+            check_recording(Path(output), [trace.variable for trace in loaded.model.traces], force)
         if not quiet:
             show_notes(loaded.model)
         return loaded

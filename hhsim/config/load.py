@@ -18,6 +18,7 @@ from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
 from hhsim.model import Model, Precision
+from hhsim.plainfile import require_plain_file
 
 MOST_BYTES = 1 << 20  # of a config; more is some other file
 MOST_DOTS = 1000  # in a line: for a key of 10,000 parts, `tomllib` takes a second, and four for twice as many
@@ -52,13 +53,12 @@ def load(
     start at its folder. Raises ConfigRefused with everything that is wrong, or FileFailed if it cannot be
     read.
     """
+    require_plain_file(path)
     try:
         with Path(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise FileFailed(str(path), "there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise FileFailed(str(path), (getattr(error, "strerror", None) or str(error)).lower()) from None
+    except OSError as error:
+        raise FileFailed(str(path), (error.strerror or str(error)).lower()) from None
     if len(data) > MOST_BYTES:
         raise FileFailed(str(path), f"is no config: it has more than {MOST_BYTES >> 20} MiB")
     try:

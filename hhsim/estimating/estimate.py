@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hhsim import __version__
@@ -14,9 +15,9 @@ from hhsim.config import Loaded
 from hhsim.engines.choice import require
 from hhsim.errors import Diverged, HhsimError
 from hhsim.model import Model, PairwiseBernoulli
-from hhsim.recording import check_output
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces, require_space
+from hhsim.running.output import check_place
 
 if TYPE_CHECKING:
     from hhsim.estimating.probe import Probe
@@ -111,7 +112,7 @@ def estimate(
     began = time.perf_counter() if since is None else since
     model = loaded.model
     if exchange is None or exchange.rank == 0:
-        check_output(output, [trace.variable for trace in model.traces], overwrite)
+        check_place(Path(output), model, overwrite)
     require(device)
 
     from hhsim import memory

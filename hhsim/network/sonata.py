@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, require_plain
+from hhsim.hdf5 import foreign, open_plain, require_plain
 
 CHUNK = 1 << 20  # edges held at a time
 SOURCE, TARGET, GROUP = "source_node_id", "target_node_id", "edge_group_id"
@@ -36,7 +36,7 @@ class Edges(NamedTuple):
 @contextmanager
 def _open(path: Path, edges: str) -> Iterator[Any]:
     """The group of an edge population; whatever HDF5 has to complain of becomes FileFailed."""
-    with foreign(path, "an HDF5 file of edges"), h5py.File(path, "r") as file:
+    with foreign(path, "an HDF5 file of edges"), open_plain(path) as file:
         group = file.get(f"edges/{edges}")
         if not isinstance(group, h5py.Group):
             there = file.get("edges")

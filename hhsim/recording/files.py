@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hhsim.errors import FileFailed, OutputExists
+from hhsim.plainfile import require_name
 from hhsim.recording.layout import sibling_path
 
 
@@ -29,6 +30,7 @@ def check_output(
     OutputExists for a file that is there already unless `overwrite`, and FileFailed where the folder is
     missing or cannot be written, or the path is a folder or a device.
     """
+    require_name(Path(path))
     for file in dict.fromkeys(output_paths(path, variables).values()):
         _check_place(file, overwrite)
 
@@ -36,8 +38,6 @@ def check_output(
 def _check_place(path: Path, overwrite: bool) -> None:
     folder = path.parent
     with file_errors(path):
-        if path.is_dir():
-            raise FileFailed(str(path), "is a folder")
         if not folder.exists():
             raise FileFailed(str(path), _why_no_folder(folder))
         if not folder.is_dir():

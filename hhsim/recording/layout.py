@@ -14,10 +14,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute as read_attribute
-from hhsim.hdf5 import refuse_endless
-
 MAGIC = 0x0A7A  # root attribute by which SONATA files are known
 VERSION = (0, 1)  # of the SONATA file format
 
@@ -50,11 +46,15 @@ class TraceColumns:
 
 
 def sibling_path(path: Path, variable: str) -> Path:
-    """Where the report of `variable` lies: `out.h5` itself for "v", `out.na.m.h5` beside it for "na.m"."""
+    """Where the report of `variable` lies: `out.h5` itself for "v", `out.na.m.h5` beside it for "na.m".
+
+    Beside an output of another name it is `NAME.na.m.hdf5`: `out.h5`, `out.hdf5` and `out` share none.
+    """
     if variable == MAIN_VARIABLE:
         return path
-    stem = path.stem if path.suffix in (".h5", ".hdf5") else path.name
-    return path.with_name(f"{stem}.{variable}.h5")
+    if path.suffix == ".h5":
+        return path.with_name(f"{path.stem}.{variable}.h5")
+    return path.with_name(f"{path.name}.{variable}.hdf5")
 
 
 def create_root(file: h5py.File) -> None:
@@ -163,29 +163,3 @@ def put_attribute(group: h5py.Group, key: str, value: str | int | float) -> None
     folder, _, name = key.rpartition(".")
     home = group.require_group(folder.replace(".", "/")) if folder else group
     home.attrs[name] = attribute(value)
-
-
-def siblings_of(path: Path) -> tuple[Path, ...]:
-    """The files beside an older recording at `path` that belong to it; none if it is no recording."""
-    try:
-        refuse_endless(path)
-        with h5py.File(path, "r", locking=False) as file:
-            run = read_attribute(file[OURS], "recording")
-            names = [str(name).partition("/")[2] for name in read_attribute(file[OURS], "traces")]
-        candidates = {sibling_path(path, variable) for variable in names} - {path}
-    except _DAMAGE:
-        return ()
-    return tuple(place for place in candidates if _run_of(place) == run)
-
-
-def _run_of(path: Path) -> object:
-    try:
-        refuse_endless(path)
-        with h5py.File(path, "r", locking=False) as file:
-            return read_attribute(file[OURS], "recording")
-    except _DAMAGE:
-        return None
-
-
-# what h5py raises for files that are damaged, or something else
-_DAMAGE = (FileFailed, OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)

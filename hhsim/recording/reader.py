@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from hhsim.errors import FileFailed, NotInstalled
-from hhsim.hdf5 import attribute, refuse_endless, require_plain
+from hhsim.hdf5 import attribute, open_plain, require_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
 from hhsim.recording.files import damage_errors
@@ -53,8 +53,7 @@ class Recording:
                 if interrupted(path):
                     reason = f"its run was killed in the middle of a flush; `hhsim recover {path}` ends it"
                     raise FileFailed(str(path), reason)
-                refuse_endless(path)
-                self._files[path] = h5py.File(path, "r", locking=False)
+                self._files[path] = open_plain(path)
         with damage_errors(path):
             if layout.OURS not in self._files[path]:
                 raise FileFailed(str(path), "is an HDF5 file, but no recording of hhsim")

@@ -15,6 +15,8 @@ from pathlib import Path
 from hhsim.errors import FileFailed
 from hhsim.recording.journal import Journal
 
+HEAD_BYTES = 2048  # that are looked at for what somebody else wrote: the superblock and the root
+
 
 class Storage:
     """A file that h5py writes to, that changes at once in `commit`, and that never fails in its sight.
@@ -28,15 +30,25 @@ class Storage:
     file. It is never locked, so that readers with HDF5's default settings can open it meanwhile.
     """
 
-    def __init__(self, path: Path, journal: Journal, *, existing: bool = False) -> None:
-        """Create the file, or open an `existing` one; raises OSError where that cannot be done."""
+    def __init__(self, path: Path, journal: Journal, name: Path, *, existing: bool = False) -> None:
+        """Create the file, or open an `existing` one; `name` is what it is called when it is complete.
+
+        Raises OSError where that cannot be done.
+        """
         self.error: OSError | FileFailed | None = None
+        self._name = name
         self._journal = journal
         how = 0 if existing else os.O_CREAT | os.O_EXCL
         self._descriptor = os.open(path, os.O_RDWR | how | os.O_CLOEXEC, 0o666)
         self._position = 0
         self._size = os.fstat(self._descriptor).st_size  # in the sight of h5py
         self._committed = self._size  # bytes that readers may rely on
+        self._end = (
+            self._size
+        )  # of the file as it was left: what is appended must not hide that it was cut off
+        self._head = bytearray(
+            os.pread(self._descriptor, HEAD_BYTES, 0)
+        )  # its first bytes, as they were left
         self._unfinished = False  # a commit began, and met an error
         self._waiting: dict[tuple[int, int], bytes] = {}  # by (address, size), in the order of writing
 
@@ -46,7 +58,7 @@ class Storage:
             raise self.error
 
     def check_place(self, path: Path) -> None:
-        """Note an error unless the file is the one under the name `path`, and as long as it was left.
+        """Note an error unless the file is the one under the name `path`, and as it was left.
 
         A file that was deleted stays there for who has it open: a run would go on for days into nothing.
         """
@@ -60,8 +72,19 @@ class Storage:
                 return
             if gone:
                 self.error = FileFailed(str(path), "was deleted or replaced while the run was writing it")
-            elif os.fstat(self._descriptor).st_size < self._committed:
-                self.error = FileFailed(str(path), "was cut off by someone while the run was writing it")
+        self._check_untouched()
+        if self.error is None and os.pread(self._descriptor, HEAD_BYTES, 0) != self._head:
+            self._refuse("was overwritten")
+
+    def _check_untouched(self) -> None:
+        """Note an error unless the file is as long as it was left."""
+        if self.error is None:
+            size = os.fstat(self._descriptor).st_size
+            if size != self._end:
+                self._refuse("was cut off" if size < self._end else "was written to")
+
+    def _refuse(self, what: str) -> None:
+        self.error = FileFailed(str(self._name), f"{what} by someone while the run was writing it")
 
     def commit(self) -> None:
         """Let the file become what h5py has written, so that neither a kill nor a loss of power undoes it.
@@ -126,14 +149,24 @@ class Storage:
 
     def _put(self, data: bytes, address: int) -> None:
         done = 0
+        self._check_untouched()
         while done < len(data) and self.error is None:
             try:
                 done += os.pwrite(self._descriptor, data[done:] if done else data, address + done)
             except OSError as error:
                 self.error = error
+        self._end = max(self._end, address + done)
+        if address < HEAD_BYTES:
+            self._head.extend(bytes(max(0, min(address + done, HEAD_BYTES) - len(self._head))))
+            self._head[address : address + done] = data[: min(done, HEAD_BYTES - address)]
 
     def _resize(self, size: int) -> None:
+        self._check_untouched()
         self._guarded(lambda: os.ftruncate(self._descriptor, size))
+        if self.error is None:
+            self._end = size
+            del self._head[size:]
+            self._head.extend(bytes(min(size, HEAD_BYTES) - len(self._head)))
 
     # What h5py asks of a file object: see its "fileobj" driver.
 

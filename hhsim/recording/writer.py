@@ -19,8 +19,9 @@ from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording import layout
 from hhsim.recording.bundle import Bundle
-from hhsim.recording.files import check_output, damage_errors, output_paths
+from hhsim.recording.files import damage_errors, output_paths
 from hhsim.recording.layout import TraceColumns
+from hhsim.recording.owners import check_recording, siblings_of
 from hhsim.recording.streams import SLAB, FrameStream, Position, SpikeStream
 
 SPIKE_BUFFER_BYTES = 1 << 24  # for all populations together
@@ -70,7 +71,7 @@ class Recorder:
 
         `populations` are those whose spikes are recorded, with their sizes; `dt` and `duration` are in ms.
         `facts` become attributes of /hhsim; a dotted key such as `versions.numpy` becomes the attribute
-        `numpy` of /hhsim/versions. Raises OutputExists and FileFailed as `check_output` does, and
+        `numpy` of /hhsim/versions. Raises OutputExists and FileFailed as `check_recording` does, and
         ValueError if two traces share population and variable, which one report cannot hold.
 
         With `resume` the files are there and hold at least what they held at those positions: that is
@@ -90,7 +91,7 @@ class Recorder:
         variables = [trace.variable for trace in traces]
         places = output_paths(path, variables)
         if resume is None:
-            check_output(path, variables, overwrite)
+            check_recording(self.path, variables, overwrite)
             self._run = uuid.uuid4().hex
             self._begin(populations, traces, resolved_config, places, overwrite)
         else:
@@ -108,7 +109,7 @@ class Recorder:
         places: Mapping[str, Path],
         overwrite: bool,
     ) -> None:
-        old = layout.siblings_of(self.path) if overwrite else ()
+        old = siblings_of(self.path) if overwrite else ()
         self._bundle = Bundle(places.values(), self._run)
         try:
             with self._bundle.writing():

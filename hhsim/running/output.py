@@ -7,11 +7,32 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.checkpoint import store
 from hhsim.config import Loaded
+from hhsim.errors import FileFailed
 from hhsim.machine import describe_machine, versions
+from hhsim.model import Model
 from hhsim.recording import Positions, Recorder, TraceColumns
+from hhsim.recording.owners import check_recording
 
 Numbers = npt.NDArray[np.int64]
+
+
+def check_place(output: Path, model: Model, overwrite: bool) -> None:
+    """Refuse a place for the output of `model`, before any work is done.
+
+    Raises OutputExists, and FileFailed for a place that cannot be written or is another recording's, even
+    with `overwrite`. Without it, also where the checkpoint of an earlier run is left whose output is gone:
+    somebody may have moved that.
+    """
+    check_recording(output, [trace.variable for trace in model.traces], overwrite)
+    if not overwrite and store.exists(output):
+        checkpoint = store.checkpoint_path(output)
+        raise FileFailed(
+            str(checkpoint if checkpoint.exists() else store.previous_path(output)),
+            f"is the checkpoint of an earlier run, whose output {output.name} is gone; "
+            "choose another name, or replace it with --force",
+        )
 
 
 class Unrecorded:

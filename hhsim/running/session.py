@@ -18,16 +18,17 @@ from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
 from hhsim.engines.choice import require
-from hhsim.errors import Diverged, GuardStopped, HhsimError, Interrupted, OutOfTime
+from hhsim.errors import Diverged, FileFailed, GuardStopped, HhsimError, Interrupted, OutOfTime
 from hhsim.exchange import Alone, Exchange
 from hhsim.exchange.sharing import shared_config, threads_of
 from hhsim.guarding import Watch
 from hhsim.model import RunSettings, usual_precision
-from hhsim.recording import Recorder, check_output
+from hhsim.plainfile import require_name
+from hhsim.recording import Recorder
 from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.earlier import check_unsaved, finished, stored_config
 from hhsim.running.loop import simulate
-from hhsim.running.output import Unrecorded, open_recorder
+from hhsim.running.output import Unrecorded, check_place, open_recorder
 from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher
 from hhsim.simulation import Simulation
 from hhsim.stopping import noted
@@ -95,6 +96,7 @@ def run(
     writes = exchange.rank == 0
     place = Path(output)
     require(device)
+    require_name(place)
     found = _find(place, note) if resume and writes else None
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {key: value for key, value in settings.items() if value is not None}
@@ -129,7 +131,7 @@ def run(
             overwrite = True
             if note is not None:
                 note(f"{place} ends at {end_ms:g} ms, before its first checkpoint: the run begins anew")
-        check_output(output, [trace.variable for trace in model.traces], overwrite)
+        check_place(place, model, overwrite)
     require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
     threads = threads or threads_of(exchange)
@@ -215,6 +217,11 @@ def _record(
             stopped = error
         except Diverged as error:
             stopped = error
+        except FileFailed as error:
+            saved = store.checkpoint_path(output)
+            if exchange.rank or not saved.exists() or error.path == str(saved):
+                raise
+            raise FileFailed(error.path, f"{error.reason}; {saved.name} is as it was") from error
         summary = _summary(loaded, simulation, recorder, clock, output, stopped is None, first_step)
         if recorder is not None:
             t_ms = simulation.step * model.run.dt

@@ -1,0 +1,75 @@
+"""To which recording a file belongs, so that no run touches what is another one's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hhsim.errors import FileFailed
+from hhsim.hdf5 import attribute, open_plain
+from hhsim.plainfile import require_name
+from hhsim.recording.files import check_output, output_paths
+from hhsim.recording.layout import OURS
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file of a recording tells of it."""
+
+    run: str  # its name
+    main: str  # the name of the main file
+    is_main: bool
+
+
+def facts_of(path: Path) -> Facts | None:
+    """What a file tells of the recording that it belongs to; None if it is none of hhsim, or damaged."""
+    try:
+        with open_plain(path) as file:
+            ours = file[OURS]
+            return Facts(str(attribute(ours, "recording")), str(attribute(ours, "main")), "config" in ours)
+    except (FileFailed, OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError):
+        return None  # whatever h5py raises for files that are damaged, or something else
+
+
+def _owner(path: Path) -> tuple[Path, str] | None:
+    """The main file of the recording that `path` belongs to, and its run; None if there is none."""
+    facts = facts_of(path)
+    if facts is None:
+        return None
+    if facts.is_main:
+        return path, facts.run
+    main = path.with_name(facts.main)
+    of_main = facts_of(main)
+    return (main, facts.run) if of_main is not None and of_main.run == facts.run else None
+
+
+def check_recording(path: Path, variables: Iterable[str], overwrite: bool) -> None:
+    """Refuse a place for a recording with traces of these variables, before any work is done for it.
+
+    Raises OutputExists and FileFailed as `check_output` does, for the files beside the main one as well; and
+    FileFailed for a file that belongs to another recording, even with `overwrite`.
+    """
+    require_name(path)
+    own = facts_of(path)
+    for file in dict.fromkeys(output_paths(path, variables).values()):
+        owner = _owner(file)
+        if owner is not None and owner[0] != path and (own is None or own.run != owner[1]):
+            what = "is another recording" if owner[0] == file else f"belongs to {owner[0].name}"
+            beside = "" if file == path else f", and {path.name} needs that name for a trace"
+            raise FileFailed(str(file), f"{what}{beside}: choose another name")
+        check_output(file, (), overwrite)
+
+
+def siblings_of(path: Path) -> tuple[Path, ...]:
+    """The files beside an older recording at `path` that belong to it; none if it is no recording."""
+    own = facts_of(path)
+    if own is None or not own.is_main:
+        return ()
+    try:
+        with open_plain(path) as file:
+            names = [str(name).partition("/")[2] for name in attribute(file[OURS], "traces")]
+    except (FileFailed, OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError):
+        return ()
+    places = set(output_paths(path, names).values()) - {path}
+    return tuple(place for place in places if (facts := facts_of(place)) is not None and facts.run == own.run)
