@@ -17,8 +17,7 @@ import h5py
 from hhsim.errors import FileFailed
 from hhsim.plainfile import require_plain_file
 
-# Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written, and
-# so all of a small one.
+# Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written.
 LOOKED_THROUGH = 1 << 24
 _REFERENCE = struct.Struct("<IQI")  # to a text: its length, the address of its heap, its number there
 _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of a global heap

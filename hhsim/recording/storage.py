@@ -43,12 +43,8 @@ class Storage:
         self._position = 0
         self._size = os.fstat(self._descriptor).st_size  # in the sight of h5py
         self._committed = self._size  # bytes that readers may rely on
-        self._end = (
-            self._size
-        )  # of the file as it was left: what is appended must not hide that it was cut off
-        self._head = bytearray(
-            os.pread(self._descriptor, HEAD_BYTES, 0)
-        )  # its first bytes, as they were left
+        self._end = self._size  # of the file, as it was left: an append would hide that it was cut off
+        self._head = bytearray(os.pread(self._descriptor, HEAD_BYTES, 0))  # its beginning, as it was left
         self._unfinished = False  # a commit began, and met an error
         self._waiting: dict[tuple[int, int], bytes] = {}  # by (address, size), in the order of writing
 
