@@ -42,10 +42,12 @@ def open_plain(path: Path) -> h5py.File:
     Raises FileFailed where it is not, and what h5py raises for a file that is no HDF5.
     """
     require_plain_file(path)
-    refuse_damaged_texts(path)
+    too_long = find_damaged_texts(path)
     file = h5py.File(path, "r", locking=False)
     try:
         require_own_numbers(file, path)
+        if too_long:
+            raise FileFailed(str(path), too_long)
     except BaseException:
         file.close()
         raise
@@ -55,33 +57,30 @@ def open_plain(path: Path) -> h5py.File:
 def require_own_numbers(file: h5py.File, path: Path) -> None:
     """Raise FileFailed if an open file refers to others, or claims an array that is longer than itself."""
 
-    def look_at_link(name: str | bytes, link: Any) -> None:
+    def of_link(name: str | bytes, link: Any) -> str | None:
         if isinstance(link, h5py.ExternalLink):
-            raise FileFailed(
-                str(path), f"{_shown(name)} is a link to another file, {_shown(link.filename)!r}"
-            )
-        if not isinstance(link, h5py.HardLink | h5py.SoftLink):
-            raise FileFailed(str(path), f"{_shown(name)} is a link of an unknown kind")
+            return f"{_shown(name)} is a link to another file, {_shown(link.filename)!r}"
+        known = isinstance(link, h5py.HardLink | h5py.SoftLink)
+        return None if known else f"{_shown(name)} is a link of an unknown kind"
 
-    def look_at_object(name: str | bytes, found: Any) -> None:
+    def of_object(name: str | bytes, found: Any) -> str | None:
         if not isinstance(found, h5py.Dataset):
-            return
+            return None
         how = found.id.get_create_plist()
         layout = how.get_layout()
         if layout == h5py.h5d.VIRTUAL:
-            raise FileFailed(
-                str(path), f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
-            )
+            return f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
         if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
-            raise FileFailed(str(path), f"{_shown(name)} has its numbers in another file")
+            return f"{_shown(name)} has its numbers in another file"
         if layout != h5py.h5d.CHUNKED and found.nbytes > size:
-            raise FileFailed(
-                str(path), f"{_shown(name)} claims {found.nbytes:,} bytes, more than the file has"
-            )
+            return f"{_shown(name)} claims {found.nbytes:,} bytes, more than the file has"
+        return None
 
     size = file.id.get_filesize()
-    file.visititems_links(look_at_link)
-    file.visititems(look_at_object)
+    # The first reason ends a visit; an exception must not pass through the library.
+    reason = file.visititems_links(of_link) or file.visititems(of_object)
+    if reason:
+        raise FileFailed(str(path), reason)
 
 
 def _shown(name: str | bytes) -> str:
@@ -109,12 +108,13 @@ def attribute(source: Any, name: str) -> Any:
     return source.attrs[name]
 
 
-def refuse_damaged_texts(path: Path) -> None:
-    """Raise FileFailed for texts on which the HDF5 library (2.0 and before) would lose itself.
+def find_damaged_texts(path: Path) -> str:
+    """Why the texts of a file cannot be read; empty where nothing is found.
 
-    That are zeros where a heap of texts was, as a loss of power may leave it: the library never comes to an
-    end. And references to texts that say another length than the heap does: it takes memory for that length,
-    up to 4 GB, before it looks. Raises OSError where the file cannot be read.
+    A reference to a text may say another length than the text has: the HDF5 library (2.0 and before) takes
+    memory for that length, up to 4 GB, before it looks. (Virtual datasets look like such a reference: so
+    look for those first.) Raises FileFailed for zeros where a heap of texts was, as a loss of power may leave
+    it: on those the library never comes to an end. Raises OSError where the file cannot be read.
     """
     with path.open("rb") as file:
         begin = file.read(LOOKED_THROUGH)
@@ -128,7 +128,8 @@ def refuse_damaged_texts(path: Path) -> None:
             raise FileFailed(str(path), "is damaged: there are zeros where texts were")
     for address, texts in heaps.items():
         if any(_is_too_long(part, address, texts) for _, part in parts):
-            raise FileFailed(str(path), "is damaged: a text in it claims to be longer than it is")
+            return "is damaged: a text in it claims to be longer than it is"
+    return ""
 
 
 def _collect_heaps(base: int, part: bytes, heaps: dict[int, dict[int, int]]) -> bool:

@@ -28,7 +28,6 @@ import hhsim
 from hhsim.cli import main
 from hhsim.config.load import MOST_BYTES
 from hhsim.errors import FileFailed
-from hhsim.inspecting import checked
 from hhsim.recording import Recording, open_recording, select
 from hhsim.recording.plausible import check_frames, check_sizes, check_times
 from hhsim.recording.selection import selected_spikes
@@ -368,7 +367,7 @@ def test_spikes_that_no_run_can_have_written_are_refused_by_all_that_read_them(
         list(selected_spikes(recording, "exc", select(recording)))
 
     def compared(recording: Recording) -> None:
-        list(checked(recording, "exc"))
+        list(recording.spikes["exc"].pieces())
 
     for read in (pieces, arrays, steps, selected, of_all_cells, compared):
         with open_recording(path) as recording, pytest.raises(FileFailed):

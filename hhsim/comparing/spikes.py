@@ -12,7 +12,6 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from hhsim.inspecting import checked
 from hhsim.recording import Recording
 
 Ids = NDArray[np.int64]
@@ -181,7 +180,8 @@ class _Train:
         first = 0
         if ticks.start > 0:  # a step earlier, as the window need not begin with a step of this recording
             first = spikes.rows(ticks.start * ticks.ms - recording.dt_ms, recording.duration_ms).start
-        self._pieces = checked(recording, population, range(first, len(spikes)))
+        self._pieces = spikes.pieces(range(first, len(spikes)))
+        self._dt_ms = recording.dt_ms
         self._scale = scale
         self._ticks = ticks
         self._nodes = nodes
@@ -195,7 +195,7 @@ class _Train:
         if piece is None:
             self.known_to = self._ticks.stop
             return
-        times = piece[0] * self._scale
+        times = np.rint(piece[0] / self._dt_ms).astype(np.int64) * self._scale
         self.known_to = min(int(times[-1]) - 1, self._ticks.stop)  # more may come at the last one's time
         keep = (times > self._ticks.start) & (times <= self._ticks.stop)
         if self._nodes is not None:

@@ -126,6 +126,8 @@ def compare(
     for key in a.traces:
         if key in b.traces and key[0] in chosen_a.cells:
             x, y = a.traces[key], b.traces[key]
+            for each in (a, b):
+                each.verify_trace(*key)
             traces.append(compare_traces(key, x, y, start_ms=start, stop_ms=stop, nodes=nodes, atol=atol))
             held_a += _beyond(x, y, key[0], nodes)
             held_b += _beyond(y, x, key[0], nodes)

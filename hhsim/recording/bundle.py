@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import refuse_damaged_texts, require_own_numbers
+from hhsim.hdf5 import open_plain
 from hhsim.recording.files import file_errors, hidden_name, publish, remove_leftovers
 from hhsim.recording.journal import Journal, journal_path, replay
 from hhsim.recording.storage import Storage
@@ -35,7 +35,7 @@ class Bundle:
                     if existing and journal_path(place).exists():
                         replay(place)
                     if existing:
-                        refuse_damaged_texts(place)
+                        open_plain(place).close()  # if it can be opened without harm
                     journal = Journal(place, run)
                     where = self._hidden.get(place, place)
                     try:
@@ -47,8 +47,6 @@ class Bundle:
                     self.files[place] = h5py.File(
                         self._storages[place], "r+" if existing else "w", rdcc_nbytes=CHUNK_CACHE_BYTES
                     )
-                    if existing:
-                        require_own_numbers(self.files[place], place)
         except BaseException:
             self.give_up()
             raise

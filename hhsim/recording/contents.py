@@ -16,7 +16,7 @@ from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
 from hhsim.recording.layout import frame_rows
-from hhsim.recording.plausible import check_frames, check_spike_cells, check_spike_times
+from hhsim.recording.plausible import check_frames
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
 
 
@@ -31,7 +31,7 @@ class Spikes:
         self._path = path
         self._group = group
         self._dt_ms = dt_ms
-        self._end_ms = (steps + 1) * dt_ms  # later than any spike
+        self._last_step = steps
         self._size = size
         # a kill in the middle of a flush may leave one longer than the other
         self._count = min(rows_of(group["timestamps"]), rows_of(group["node_ids"]))
@@ -40,10 +40,18 @@ class Spikes:
         return self._count
 
     @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        times, nodes = np.empty(self._count), np.empty(self._count, np.int64)
+        at = 0
+        for some_times, some_nodes in self.pieces():
+            times[at : at + len(some_times)], nodes[at : at + len(some_times)] = some_times, some_nodes
+            at += len(some_times)
+        return times, nodes
+
+    @cached_property
     def times_ms(self) -> NDArray[np.float64]:
         """When each spike falls, ms: the end of its step."""
-        with _reading(self._path, self._group):
-            return self._times(range(self._count))
+        return self._arrays[0]
 
     @cached_property
     def steps(self) -> NDArray[np.int64]:
@@ -53,8 +61,7 @@ class Spikes:
     @cached_property
     def nodes(self) -> NDArray[np.int64]:
         """The local id, from 0, of the cell of each spike."""
-        with _reading(self._path, self._group):
-            return self._nodes(range(self._count))
+        return self._arrays[1]
 
     def rows(self, start_ms: float, stop_ms: float) -> range:
         """Which spikes come from the steps between `start_ms` and `stop_ms`; found without reading them all.
@@ -70,46 +77,60 @@ class Spikes:
         with _reading(self._path, self._group):
             while low < high:
                 middle = (low + high) // 2
-                if round(self._times(range(middle, middle + 1))[0] / self._dt_ms) - 1 < step:
+                if round(float(self._group["timestamps"][middle]) / self._dt_ms) - 1 < step:
                     low = middle + 1
                 else:
                     high = middle
         return low
 
-    def pieces(
-        self, rows: range | None = None, *, unchecked: bool = False
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    def pieces(self, rows: range | None = None) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Times in ms and local ids of the spikes in `rows` (default: all), in pieces of constant size.
 
-        With `unchecked` also those that no run can have written.
+        Raises FileFailed at the first spike that a run cannot have written: at another time than the end of
+        a step, of a cell that is not there, or out of the order by time, then cell; none comes twice.
         """
         rows = range(self._count) if rows is None else rows
-        last = 0.0
-        with _reading(self._path, self._group):
-            for first in range(rows.start, rows.stop, SLAB):
-                part = range(first, min(first + SLAB, rows.stop))
-                times = self._times(part, last, unchecked)
-                last = float(times[-1])
-                yield times, self._nodes(part, unchecked)
+        before = (0, self._size)  # no step ends at 0
+        for first in range(rows.start, rows.stop, SLAB):
+            part = slice(first, min(first + SLAB, rows.stop))
+            with _reading(self._path, self._group):
+                times = np.asarray(self._group["timestamps"][part], np.float64)
+                nodes = np.asarray(self._group["node_ids"][part], np.int64)
+            before = self._check(times, nodes, first, before)
+            yield times, nodes
 
-    def _times(self, rows: range, after_ms: float = 0.0, unchecked: bool = False) -> NDArray[np.float64]:
-        times = np.asarray(self._group["timestamps"][rows.start : rows.stop], np.float64)
-        if len(times) and not unchecked:
-            check_spike_times(times, max(after_ms, self._dt_ms / 2), self._end_ms)
-        return times
+    def _check(
+        self, times: NDArray[np.float64], nodes: NDArray[np.int64], row: int, before: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Check spikes from `row` on, after one at the end of a step, of a cell; returns the last one's."""
+        inside = (times > 0) & (times < (self._last_step + 1) * self._dt_ms)  # false for NaN
+        ends = np.rint(np.where(inside, times, 0.0) / self._dt_ms)
+        wrong = ~inside | (times != ends * self._dt_ms) | (nodes < 0) | (nodes >= self._size)
+        steps = ends.astype(np.int64)
+        later = np.diff(steps, prepend=before[0])
+        wrong |= (later < 0) | ((later == 0) & (np.diff(nodes, prepend=before[1]) <= 0))
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise FileFailed(
+                str(self._path),
+                f"was changed after the run: row {row + first} of the spikes of {self._name}, "
+                f"cell {nodes[first]} at {float(times[first])!r} ms, cannot have been written by it",
+            )
+        return (int(steps[-1]), int(nodes[-1])) if len(steps) else before
 
-    def _nodes(self, rows: range, unchecked: bool = False) -> NDArray[np.int64]:
-        nodes = np.asarray(self._group["node_ids"][rows.start : rows.stop], np.int64)
-        if len(nodes) and not unchecked:
-            check_spike_cells(nodes, self._size)
-        return nodes
+    @property
+    def _name(self) -> str:
+        return str(self._group.name).rpartition("/")[2]
 
     def sha256(self) -> str:
-        """Checksum of the little-endian int64 steps, then the node ids; in constant memory."""
+        """Checksum of the little-endian int64 steps, then the node ids; in constant memory.
+
+        Raises FileFailed as `pieces` does.
+        """
         digest = hashlib.sha256()
+        for times, _ in self.pieces():
+            digest.update(steps_of(times, self._dt_ms).astype("<i8", copy=False).data)
         with _reading(self._path, self._group):
-            for times in slabs(self._group["timestamps"], self._count):
-                digest.update(steps_of(times, self._dt_ms).astype("<i8", copy=False).data)
             for nodes in slabs(self._group["node_ids"], self._count):
                 digest.update(nodes.astype("<i8").data)
         return digest.hexdigest()

@@ -46,19 +46,6 @@ def check_sizes(sizes: Mapping[str, Any], config: str) -> None:
             raise ValueError(f"population {name} of {size} cells, and of {wanted} in the config")
 
 
-def check_spike_times(times_ms: NDArray[np.float64], after_ms: float, before_ms: float) -> None:
-    """Raise ValueError unless these may be times of spikes one after the other, within a span of time."""
-    first, last = times_ms[0], times_ms[-1]
-    if not (after_ms <= first and last < before_ms and np.all(times_ms[1:] >= times_ms[:-1])):  # or NaN
-        raise ValueError(f"spikes out of order, from {float(first)!r} to {float(last)!r} ms")
-
-
-def check_spike_cells(nodes: NDArray[np.int64], size: int) -> None:
-    """Raise ValueError unless these are cells of a population of `size`."""
-    if nodes.min() < 0 or nodes.max() >= size:
-        raise ValueError(f"spikes of cells {nodes.min()} to {nodes.max()}, of {size}")
-
-
 def check_frames(start_ms: float, stop_ms: float, every_ms: float, nodes: NDArray[np.int64]) -> None:
     """Raise ValueError unless these are the times and cells of a trace."""
     if not (math.isfinite(start_ms) and start_ms <= stop_ms < math.inf and 0 < every_ms < math.inf):

@@ -18,6 +18,7 @@ from hhsim.errors import FileFailed, NotInstalled
 from hhsim.hdf5 import attribute, open_plain, require_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, Trace, Traces
+from hhsim.recording.digest import DIGEST, content_digest
 from hhsim.recording.files import damage_errors
 from hhsim.recording.journal import interrupted
 from hhsim.recording.plausible import check_sizes, check_times, populations_in
@@ -39,6 +40,7 @@ class Recording:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._files: dict[Path, h5py.File] = {}
+        self._verified: set[str] = set()  # populations
         try:
             main = self._open(path)
             with damage_errors(path):
@@ -53,7 +55,8 @@ class Recording:
                 if interrupted(path):
                     reason = f"its run was killed in the middle of a flush; `hhsim recover {path}` ends it"
                     raise FileFailed(str(path), reason)
-                self._files[path] = open_plain(path)
+                file = self._files[path] = open_plain(path)
+                _check_content(file)
         with damage_errors(path):
             if layout.OURS not in self._files[path]:
                 raise FileFailed(str(path), "is an HDF5 file, but no recording of hhsim")
@@ -90,6 +93,7 @@ class Recording:
         for group in nested.keys() - {"populations", "timings", "checksums", "trace_checksums"}:
             found |= {f"{group}.{key}": value for key, value in nested[group].items()}
         found.pop("main")
+        found.pop(DIGEST, None)
         self.facts: dict[str, Any] = found  # as they were given to the Recorder
         self.seed: int | None = None if "seed" not in found else int(found["seed"])
         steps = round(self.duration_ms / self.dt_ms)
@@ -125,6 +129,36 @@ class Recording:
     def sha256(self, population: str) -> str:
         """The checksum of a population's spikes, computed anew; compare with `checksums[population]`."""
         return self.spikes[population].sha256()
+
+    def verify_spikes(self, population: str) -> None:
+        """Raise FileFailed unless the spikes of a population are those that were written.
+
+        While a run is writing it, or where it was killed, there is no checksum yet: then it is only looked
+        whether a run can have written them.
+        """
+        if population not in self._verified:
+            found = self.sha256(population)
+            if self.checksums.get(population, found) != found:
+                raise FileFailed(
+                    str(self.path), f"its spikes of {population} are not those that were written"
+                )
+            self._verified.add(population)
+
+    def verify_trace(self, population: str, variable: str) -> None:
+        """Raise FileFailed unless a trace is that which was written, as far as there is a checksum."""
+        found = self.trace(population, variable).sha256()
+        if self.trace_checksums.get((population, variable), found) != found:
+            place = layout.sibling_path(self.path, variable)
+            raise FileFailed(
+                str(place), f"its trace of {variable} of {population} is not that which was written"
+            )
+
+    def verify(self) -> None:
+        """Raise FileFailed unless all spikes and traces are those that were written: each is read once."""
+        for population in self.spikes:
+            self.verify_spikes(population)
+        for population, variable in self.traces:
+            self.verify_trace(population, variable)
 
     def to_neo(
         self,
@@ -206,6 +240,13 @@ def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
     """A sorting key: populations in the order of a config; others, or all if it is damaged, by name."""
     names = list(populations_in(config))
     return lambda name: (names.index(name) if name in names else len(names), name)
+
+
+def _check_content(file: h5py.File) -> None:
+    """Raise ValueError if anything beside the rows is not as it was when the file was closed."""
+    ours = file.get(layout.OURS)
+    if ours is not None and DIGEST in ours.attrs and attribute(ours, DIGEST) != content_digest(file):
+        raise ValueError("what it tells of its run was changed after the run")
 
 
 def _values(group: h5py.Group) -> dict[str, Any]:

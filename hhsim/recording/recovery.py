@@ -8,7 +8,7 @@ from pathlib import Path
 from hhsim.errors import FileFailed
 from hhsim.recording.journal import journal_path, replay
 from hhsim.recording.layout import sibling_path
-from hhsim.recording.reader import Recording, open_recording
+from hhsim.recording.reader import open_recording
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def recover(path: Path) -> Recovered:
         if place != path and place.exists() and finish(place):
             finished.append(str(place))
     with open_recording(path) as recording:
-        _read_all(recording)
+        recording.verify()
         counts = {name: len(spikes) for name, spikes in recording.spikes.items()}
         return Recovered(str(path), tuple(finished), recording.complete, recording.stopped_at_ms, counts)
 
@@ -45,17 +45,3 @@ def recover(path: Path) -> Recovered:
 def finish(path: Path) -> bool:
     """Finish the commit of this one file during which its writer died; was there one?"""
     return journal_path(path).exists() and replay(path)
-
-
-def _read_all(recording: Recording) -> None:
-    for name, spikes in recording.spikes.items():
-        for _ in spikes.pieces():  # refuses what no run can have written
-            pass
-        found = recording.sha256(name)
-        if recording.checksums.get(name, found) != found:
-            raise FileFailed(str(recording.path), f"its spikes of {name} are not those that were written")
-    for (name, variable), trace in recording.traces.items():
-        found = trace.sha256()
-        if recording.trace_checksums.get((name, variable), found) != found:
-            place = sibling_path(recording.path, variable)
-            raise FileFailed(str(place), f"its trace of {variable} of {name} is not that which was written")

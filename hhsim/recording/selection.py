@@ -52,6 +52,8 @@ def select(
     ------
     SelectionRefused
         for a window or range with nothing in it, or a population that is not there
+    FileFailed
+        where the spikes of a selected population are not those that were written
     """
     known = list(recording.populations) + [name for name, _ in recording.traces]
     for name in populations:
@@ -77,6 +79,8 @@ def select(
     if cells and not any(cells.values()):
         largest = max(recording.sizes[name] for name in cells)
         raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")
+    for name in cells.keys() & recording.populations.keys():
+        recording.verify_spikes(name)
     whole = start == 0 and stop == end and not populations and nodes is None
     return Selection(start, stop, cells, whole)
 

@@ -103,7 +103,10 @@ class SpikeStream:
             if rows_of(dataset) < position.rows:
                 raise ValueError(f"{dataset.name} has lost rows: {len(dataset)} of {position.rows} are there")
         for times in slabs(self._times, position.rows):
-            self._hash.update(steps_of(times, self._dt).astype("<i8", copy=False).data)
+            steps = steps_of(times, self._dt)
+            if np.any((steps + 1) * self._dt != times):
+                raise ValueError(f"{self._times.parent.name} holds other times than were written")
+            self._hash.update(steps.astype("<i8", copy=False).data)
         for nodes in slabs(self._nodes, position.rows):
             self._nodes_hash.update(nodes.astype("<i8").data)
         self.count = position.rows

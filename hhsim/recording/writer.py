@@ -19,6 +19,7 @@ from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording import layout
 from hhsim.recording.bundle import Bundle
+from hhsim.recording.digest import DIGEST, content_digest
 from hhsim.recording.files import damage_errors, output_paths
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.owners import check_recording, siblings_of
@@ -171,6 +172,7 @@ class Recorder:
         earlier = self._ours.attrs.get("resumed_at_ms", np.zeros(0))
         self._ours.attrs["resumed_at_ms"] = np.append(earlier, t_ms)
         for file in self._bundle.files.values():
+            file[layout.OURS].attrs.pop(DIGEST, None)
             file[layout.OURS].attrs.modify("complete", np.uint8(0))
             file[layout.OURS].attrs.modify("stopped_at_ms", t_ms)
 
@@ -290,6 +292,7 @@ class Recorder:
                 self._ours.create_dataset("summary", data=summary, dtype=h5py.string_dtype())
                 for file in self._bundle.files.values():
                     file[layout.OURS].attrs.modify("complete", np.uint8(complete))
+                    file[layout.OURS].attrs[DIGEST] = content_digest(file)
             self._bundle.commit()
         finally:
             self._bundle.close()

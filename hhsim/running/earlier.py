@@ -38,6 +38,7 @@ def finished(output: Path, loaded: Loaded) -> Summary | None:
     with open_recording(output) as recording, damage_errors(output):
         if not recording.complete or differing_keys(recording.config, loaded.resolved):
             return None
+        recording.verify()
         summary = Summary(**recording.summary)
         if summary.spikes_sha256 != {name: recording.sha256(name) for name in recording.spikes}:
             raise FileFailed(str(output), "is damaged: its spikes are not those that were written")

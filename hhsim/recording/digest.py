@@ -1,0 +1,58 @@
+"""A checksum of all that a file of a recording says beside its rows: attributes, config, mapping of cells."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hhsim.hdf5 import require_plain
+from hhsim.recording.layout import OURS, REPORT, SPIKES
+
+DIGEST = "content_sha256"  # attribute of /hhsim, set when a file is closed
+ROWS = {SPIKES: ("timestamps", "node_ids"), REPORT: ("data",)}  # they have checksums of their own
+
+
+def content_digest(file: h5py.File) -> str:
+    """SHA-256 over each attribute and each dataset of a file by its path, but for the rows and itself."""
+    digest = hashlib.sha256()
+
+    def add(*parts: str | bytes) -> None:
+        for part in parts:
+            data = part if isinstance(part, bytes) else part.encode(errors="surrogateescape")
+            digest.update(len(data).to_bytes(8, "little") + data)
+
+    def add_attributes(name: str, found: Any) -> None:
+        require_plain(*(found.attrs.get_id(key) for key in found.attrs))
+        for key in sorted(found.attrs):
+            if (name, key) != (OURS, DIGEST):
+                add(name, key, *_parts(found.attrs[key]))
+
+    found: dict[str, Any] = {}
+    file.visititems(lambda name, each: found.update({name: each}))
+    add_attributes("", file)
+    for name in sorted(found):
+        each = found[name]
+        add(name)
+        add_attributes(name, each)
+        if isinstance(each, h5py.Dataset) and not _holds_rows(name):
+            require_plain(each)
+            add(*_parts(each[()]))
+    return digest.hexdigest()
+
+
+def _holds_rows(name: str) -> bool:
+    group, *_, last = name.split("/")
+    return name.count("/") == 2 and last in ROWS.get(group, ())
+
+
+def _parts(value: Any) -> tuple[str | bytes, ...]:
+    """What a value is, and its bytes; texts as they are, whatever type of text holds them."""
+    if isinstance(value, str | bytes):
+        return "text", value
+    array = np.asarray(value)
+    if array.dtype.kind == "O":
+        return "texts", *(each if isinstance(each, str | bytes) else repr(each) for each in array.ravel())
+    return array.dtype.str, repr(array.shape), array.tobytes()
