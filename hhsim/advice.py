@@ -23,6 +23,7 @@ from hhsim.model import (
     StepCurrent,
     Uniform,
     Value,
+    mean,
 )
 
 # Steps in units of the fastest gate's time constant beyond which a warning is due. The intervals of a COBAHH
@@ -96,13 +97,6 @@ def spontaneous_rate(cell: CellType) -> float:
         v += change
         t += _STEP
     return 1000.0 / (spikes[1] - spikes[0]) if len(spikes) == 2 else 0.0
-
-
-def mean(value: Value) -> float:
-    """The mean of `value`, clipping left out."""
-    if isinstance(value, Constant):
-        return value.value
-    return value.mean if isinstance(value, Normal) else (value.low + value.high) / 2
 
 
 class _Gated:

@@ -249,3 +249,41 @@ class FailedElsewhere(HhsimError):
 
     def __str__(self) -> str:
         return f"rank {self.rank} has failed"
+
+
+class ChannelRefused(HhsimError):
+    """A channel or receptor of the user's own that cannot be used as it is written."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, line: int | None, reason: str, model: str = "") -> None:
+        """`path` is its file; `model` says which, such as `channel "Kdr"`."""
+        super().__init__(path, line, reason, model)
+        self.path = path
+        self.line = line
+        self.reason = reason
+        self.model = model
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return ": ".join(part for part in (where, self.model, self.reason) if part)
+
+
+class StateRefused(HhsimError):
+    """A gate is to begin at its steady value, but has none at the potential of its cell."""
+
+    exit_code = 3
+
+    def __init__(self, population: str, state: str, v: float, alpha: float, beta: float) -> None:
+        super().__init__(population, state, v, alpha, beta)
+        self.population = population
+        self.state = state
+        self.v = v  # mV
+        self.alpha = alpha  # 1/ms
+        self.beta = beta
+
+    def __str__(self) -> str:
+        return (
+            f'population.{self.population}.initial: "{self.state}" has no steady value at v = {self.v:g} mV, '
+            f"where its rates are {self.alpha:g} and {self.beta:g} per ms"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,8 @@ class Channel:
     rates: Callable[..., Any] | None
     source: str
     meaning: str
+    path: str = ""  # the file that declares it, and the line
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Receptor:
     decay: Callable[..., Any]
     source: str
     meaning: str
+    path: str = ""  # the file that declares it, and the line
+    line: int | None = None
 
 
 _channels: dict[str, Channel] = {}
@@ -74,6 +80,7 @@ def channel(
                 rates if gates else None,
                 source,
                 (rates.__doc__ or "").strip(),
+                *_place(rates),
             ),
         )
         return rates
@@ -89,18 +96,62 @@ def receptor(
     def declare(decay: Callable[..., Any]) -> Callable[..., Any]:
         _register(
             _receptors,
-            Receptor(name, {"e_rev": E_REV, **parameters}, decay, source, (decay.__doc__ or "").strip()),
+            Receptor(
+                name,
+                {"e_rev": E_REV, **parameters},
+                decay,
+                source,
+                (decay.__doc__ or "").strip(),
+                *_place(decay),
+            ),
         )
         return decay
 
     return declare
 
 
+def _place(function: Any) -> tuple[str, int | None]:
+    """The file and line at which a function stands."""
+    code = getattr(function, "__code__", None)
+    return ("", None) if code is None else (os.path.abspath(code.co_filename), code.co_firstlineno)
+
+
 def _register(registry: dict[str, Any], definition: Channel | Receptor) -> None:
     known = registry.get(definition.name)
     if known is not None and known != definition:
-        raise ValueError(f"{definition.name!r} is declared twice")
+        where = f" (line {known.line} of {known.path})" if known.line is not None else ""
+        raise ValueError(f"{definition.name!r} is declared twice: it is known already{where}")
     registry[definition.name] = definition
+
+
+class Registry:
+    """All declarations."""
+
+    _both: tuple[dict[str, Any], dict[str, Any]] = (_channels, _receptors)
+
+    def forget(self, path: str) -> None:
+        """Take out what the file at `path` had declared."""
+        for registry in self._both:
+            for name in [name for name, each in registry.items() if each.path == path]:
+                del registry[name]
+
+    def of(self, path: str) -> list[Channel | Receptor]:
+        """What the file at `path` has declared."""
+        return [each for registry in self._both for each in registry.values() if each.path == path]
+
+
+@contextmanager
+def declared() -> Iterator[Registry]:
+    """All declarations, to be added to; as they were before if that fails."""
+    channels_before, receptors_before = dict(_channels), dict(_receptors)
+    try:
+        yield Registry()
+    except BaseException:
+        _channels.clear()
+        _channels.update(channels_before)
+        _receptors.clear()
+        _receptors.update(receptors_before)
+        raise
 
 
 def channels() -> Mapping[str, Channel]:

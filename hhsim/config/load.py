@@ -12,6 +12,7 @@ from typing import Any
 from hhsim.config.build import build
 from hhsim.config.checks import check
 from hhsim.config.locate import locate
+from hhsim.config.mechanisms import check_mechanisms
 from hhsim.config.override import apply, flatten_states
 from hhsim.config.problems import Report
 from hhsim.config.read import read
@@ -96,6 +97,7 @@ def parse(
     check(document, report)
     report.raise_if_any()
     model = build(document, default_seed, default_precision)
+    check_mechanisms(model)
     return Loaded(model, write(model), source)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from hhsim.backends import driver
 from hhsim.cell import Structure
 from hhsim.errors import FileFailed
-from hhsim.rendering.linker import Linker
+from hhsim.formulas.linker import Linker
 from hhsim.rendering.step import render_step
 
 HEADER = '''"""{title}
