@@ -39,11 +39,12 @@ def formula_of(definition: Channel | Receptor) -> Formula:
         try:
             _formulas[function] = Formula(function)
         except CannotRender as error:
-            place = error.path or definition.path
+            known = error.path is not None and os.path.isfile(error.path)
+            place, line = (error.path, error.line) if known else (definition.path, definition.line)
             reason = error.reason
             if error.name and error.name != getattr(function, "__name__", ""):
                 reason = f"{error.name}: {reason}"
-            raise ChannelRefused(shown(place), error.line, reason, title(definition)) from error
+            raise ChannelRefused(shown(place or ""), line, reason, title(definition)) from error
     return _formulas[function]
 
 
@@ -54,7 +55,7 @@ def rate_names(channel: Channel) -> list[str]:
 
 def title(definition: Channel | Receptor) -> str:
     """What a message calls it."""
-    return f'{"receptor" if isinstance(definition, Receptor) else "channel"} "{definition.name}"'
+    return f'{"receptor" if isinstance(definition, Receptor) else "channel"} "{_short(definition.name)}"'
 
 
 def shown(path: str) -> str:

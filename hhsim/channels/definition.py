@@ -56,6 +56,7 @@ class Receptor:
 
 _channels: dict[str, Channel] = {}
 _receptors: dict[str, Receptor] = {}
+_under_way: list[str] = []  # the files that are being executed
 
 G_MAX = Parameter("nS", "conductance with every gate open", per_area=True)
 E_REV = Parameter("mV", "reversal potential")
@@ -113,45 +114,58 @@ def receptor(
 def _place(function: Any) -> tuple[str, int | None]:
     """The file and line at which a function stands."""
     code = getattr(function, "__code__", None)
-    return ("", None) if code is None else (os.path.abspath(code.co_filename), code.co_firstlineno)
+    if code is not None and os.path.isfile(code.co_filename):
+        return os.path.abspath(code.co_filename), code.co_firstlineno
+    return _under_way[-1] if _under_way else "", None
 
 
 def _register(registry: dict[str, Any], definition: Channel | Receptor) -> None:
     known = registry.get(definition.name)
     if known is not None and known != definition:
-        where = f" (line {known.line} of {known.path})" if known.line is not None else ""
-        raise ValueError(f"{definition.name!r} is declared twice: it is known already{where}")
+        where = f" (line {known.line} of {known.path})" if known.path == definition.path else ""
+        raise ValueError(f"{definition.name!r} is declared twice{where}")
     registry[definition.name] = definition
 
 
-class Registry:
-    """All declarations."""
+class Declarations:
+    """All declarations, while a file adds to them."""
 
-    _both: tuple[dict[str, Any], dict[str, Any]] = (_channels, _receptors)
+    registries: tuple[dict[str, Any], dict[str, Any]] = (_channels, _receptors)
+
+    def __init__(self) -> None:
+        self._before = set(map(id, self._all()))
 
     def forget(self, path: str) -> None:
         """Take out what the file at `path` had declared."""
-        for registry in self._both:
+        for registry in self.registries:
             for name in [name for name, each in registry.items() if each.path == path]:
                 del registry[name]
 
-    def of(self, path: str) -> list[Channel | Receptor]:
-        """What the file at `path` has declared."""
-        return [each for registry in self._both for each in registry.values() if each.path == path]
+    def new(self) -> list[Channel | Receptor]:
+        """What was added."""
+        return [each for each in self._all() if id(each) not in self._before]
+
+    def _all(self) -> list[Channel | Receptor]:
+        return [each for registry in self.registries for each in registry.values()]
 
 
 @contextmanager
-def declared() -> Iterator[Registry]:
-    """All declarations, to be added to; as they were before if that fails."""
+def declaring(path: str) -> Iterator[Declarations]:
+    """While the file at `path` is executed: what it had declared is forgotten, and comes back if it fails."""
     channels_before, receptors_before = dict(_channels), dict(_receptors)
+    _under_way.append(path)
+    declarations = Declarations()
+    declarations.forget(path)
     try:
-        yield Registry()
+        yield declarations
     except BaseException:
         _channels.clear()
         _channels.update(channels_before)
         _receptors.clear()
         _receptors.update(receptors_before)
         raise
+    finally:
+        _under_way.pop()
 
 
 def channels() -> Mapping[str, Channel]:

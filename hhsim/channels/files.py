@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.channels.checks import check, shown
-from hhsim.channels.definition import declared
+from hhsim.channels.definition import declaring
 from hhsim.errors import ChannelRefused, FileFailed
 from hhsim.stopping import Stopped
 
@@ -30,10 +30,9 @@ def declare_from(path: str | os.PathLike[str]) -> None:
     """
     data = _read(path)
     place = os.path.abspath(path)
-    with declared() as registry:
-        registry.forget(place)
+    with declaring(place) as declarations:
         _execute(data, place)
-        for definition in registry.of(place):
+        for definition in declarations.new():
             check(definition)
 
 
@@ -83,7 +82,7 @@ def _from_the_keyboard() -> bool:
 def _refusal(error: BaseException, path: str) -> ChannelRefused:
     line: int | None = None
     if isinstance(error, SyntaxError) and error.filename in (path, None):
-        line = error.lineno
+        line = error.lineno or None
     else:
         frames: list[Any] = traceback.extract_tb(error.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == path), None)

@@ -28,6 +28,9 @@ class Formula:
         self.quotients: list[tuple[int, float, float]] = []
         self._poisoned: int | None = None
         module = ast.Module([_Guarded().visit(each) for each in linker.definitions], [])
+        for node in ast.walk(module):  # parts of several files: no line of theirs is one here
+            for place in ("lineno", "end_lineno", "col_offset", "end_col_offset"):
+                vars(node).pop(place, None)
         names: dict[str, Any] = {
             "scale": _scale,
             "_divide": self._divide,

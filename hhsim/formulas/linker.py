@@ -8,6 +8,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from hhsim import mathx
@@ -45,11 +46,12 @@ class Linker:
             return self._names[function]
         text = Text(function)
         name = text.name
-        while name in self._names.values() or name in RESERVED:
+        variables = {name for caller in self._under_way for name in caller.__code__.co_varnames}
+        while name in self._names.values() or name in RESERVED | variables:
             name += "_"
         self._names[function] = name
         self._under_way.append(function)
-        translator = _Translator(self, function, text)
+        translator = _Translator(self, function, text, RESERVED | set(self._names.values()))
         definition = ast.FunctionDef(
             name=name,
             args=ast.arguments(
@@ -96,8 +98,11 @@ def remark(function: Callable[..., Any]) -> str:
 
 
 class _Translator(ast.NodeTransformer):
-    def __init__(self, linker: Linker, function: Callable[..., Any], text: Text) -> None:
+    def __init__(
+        self, linker: Linker, function: Callable[..., Any], text: Text, taken: AbstractSet[str]
+    ) -> None:
         self.linker = linker
+        self.taken = taken  # names of the module, which no variable may hide
         self.text = text
         self.globals: Mapping[str, Any] = function.__globals__
         self.locals = {*text.arguments, *function.__code__.co_varnames}
@@ -106,9 +111,10 @@ class _Translator(ast.NodeTransformer):
 
     def local(self, name: str) -> str:
         """The name of a variable in the module."""
-        while name in RESERVED:
-            name += "_"
-        return name
+        free = name
+        while free in self.taken or (free != name and free in self.locals):
+            free += "_"
+        return free
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.expr):
@@ -194,7 +200,7 @@ class _Translator(ast.NodeTransformer):
         target = self._global(name)
         if name in KEPT and target is getattr(builtins, name):
             if (len(node.args) == 1) != (name == "abs"):
-                raise self._refusal(f"{name} is called with {len(node.args)} arguments", node)
+                raise self._refusal(f"{name} is called with {_count(len(node.args))}", node)
             return name
         if target is mathx.scale:
             return "scale"
@@ -207,7 +213,7 @@ class _Translator(ast.NodeTransformer):
         wanted = target.__code__.co_argcount
         if len(node.args) != wanted:
             found = len(node.args)
-            raise self._refusal(f"{name} takes {wanted} arguments, but is called with {found}", node)
+            raise self._refusal(f"{name} takes {_count(wanted)}, but is called with {found}", node)
         return self.linker.add(target)
 
     def _global(self, name: str) -> Any:
@@ -262,6 +268,10 @@ class _Translator(ast.NodeTransformer):
                     _evaluate(ast.Call(node.func, [_literal(v) for v in values if v is not None], []), names)
                 )
         return None
+
+
+def _count(arguments: int) -> str:
+    return "1 argument" if arguments == 1 else f"{arguments} arguments"
 
 
 def _plain(value: Any) -> float | None:

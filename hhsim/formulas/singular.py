@@ -37,7 +37,7 @@ def singularity(formula: Formula, arguments: Sequence[float], low: float, high: 
     `arguments` are those of the formula after the potential.
     """
     steps = math.ceil((high - low) / STEP)
-    potentials = [low + STEP * i for i in range(steps + 1)]
+    potentials = [low + STEP * i for i in range(-1, steps + 2)]
     looks = [_look(formula, v, arguments) for v in potentials]
     # Those of hhsim.mathx have their limits.
     own = [division.path != mathx.__file__ for division in formula.divisions]
