@@ -269,6 +269,22 @@ class ChannelRefused(HhsimError):
         return ": ".join(part for part in (where, self.model, self.reason) if part)
 
 
+class ValueRefused(HhsimError):
+    """A value that was drawn, or read, is beyond what the precision of the run can hold."""
+
+    exit_code = 3
+
+    def __init__(self, where: str, value: float, precision: str) -> None:
+        super().__init__(where, value, precision)
+        self.where = where
+        self.value = value
+        self.precision = precision
+
+    def __str__(self) -> str:
+        found = f"a value of {self.value:g}" if abs(self.value) != float("inf") else "an infinite value"
+        return f"{self.where}: {found} was drawn, which is more than {self.precision} can hold"
+
+
 class StateRefused(HhsimError):
     """A gate is to begin at its steady value, but has none at the potential of its cell."""
 

@@ -15,7 +15,16 @@ import numpy.typing as npt
 from hhsim.jit import compiled
 from hhsim.model import Constant, Model, PoissonInput, StepCurrent
 from hhsim.network.layout import Layout
-from hhsim.random import Purpose, draw_values, exponential, identify, philox, seed_key, stream_key
+from hhsim.random import (
+    Purpose,
+    draw_values,
+    exponential,
+    identify,
+    in_precision,
+    philox,
+    seed_key,
+    stream_key,
+)
 
 WINDOW = 1024  # steps
 
@@ -83,7 +92,8 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
         keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
         gaps[row] = 1 / (one.rate * model.run.dt) if one.rate > 0 else np.inf
         identity = identify("poisson", one.target, str(number))
-        weights.append(draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells))
+        drawn = draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells)
+        weights.append(in_precision(drawn, model.run.precision, f'weight of the input of "{one.target}"'))
         offset += cells
     return Trains(
         table,
@@ -111,9 +121,9 @@ def build_currents(model: Model, layout: Layout, blocks: range | None = None) ->
         on, off = (_steps(time, model.run.dt, model.run.steps) for time in (one.start, one.stop))
         rows.append((lane + first, lane + last, on, off, offset))
         identity = identify("current", one.target, str(number))
-        amplitudes.append(
-            draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
-        )
+        drawn = draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
+        where = f'amplitude of the input of "{one.target}"'
+        amplitudes.append(in_precision(drawn, model.run.precision, where))
         offset += last - first
     return Currents(
         np.array(rows, np.int64).reshape(-1, 5), np.concatenate([np.zeros(0), *amplitudes]).astype(real)

@@ -20,7 +20,7 @@ from hhsim.formulas.grammar import is_straight
 from hhsim.hdf5 import foreign, require_plain
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
-from hhsim.random import Purpose, draw_values, identify
+from hhsim.random import Purpose, draw_values, identify, in_precision
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,6 +41,8 @@ class Cells(NamedTuple):
     refractory: npt.NDArray[np.int64]  # (populations,) steps
     staggered: bool
 
+
+FOREVER = 2.0**53  # steps
 
 TICKS = 16  # numbers of a part in `Work.ticks`: more than there are phases, and two cache lines
 
@@ -210,12 +212,12 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
     for owner, population in enumerate(model.populations.values()):
         cell = model.cells[population.cell]
         structure = structure_of(model, cell)
-        refractory[owner] = round(cell.spike.refractory / model.run.dt)
+        refractory[owner] = round(min(cell.spike.refractory / model.run.dt, FOREVER))
         given = {"dt": model.run.dt, "threshold": cell.spike.threshold}
-        parameters[owner, : len(structure.parameters)] = [
-            given[name] if name in given else parameter_values(model, population, name, range(1))[0]
-            for name in structure.parameters
-        ]
+        for i, name in enumerate(structure.parameters):
+            value = given[name] if name in given else parameter_values(model, population, name, range(1))[0]
+            where = f"cell.{cell.name}: {name}"
+            parameters[owner, i] = in_precision(np.array([value]), model.run.precision, where)[0]
         clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows.get("current", -1)
         place = layout.places[population.name]
         own = place.blocks_in(mine)
@@ -227,7 +229,8 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
         rows |= {name: parameter_values(model, population, name, nodes) for name in varying}
         first, last = int(starts[own.start]), int(starts[own.stop - 1])
         view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)
-        for name, row in rows.items():
+        for name, values in rows.items():
+            row = in_precision(values, model.run.precision, f"population.{population.name}: {name}")
             # Padding repeats the last cell: its arithmetic stays ordinary, and nobody looks at it.
             padded = np.concatenate([row, np.full(len(own) * LANES - row.size, row[-1])])
             view[:, structure.rows[name], :] = padded.reshape(-1, LANES)

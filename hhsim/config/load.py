@@ -15,6 +15,7 @@ from hhsim.config.locate import locate
 from hhsim.config.mechanisms import check_mechanisms
 from hhsim.config.override import apply, flatten_states
 from hhsim.config.problems import Report
+from hhsim.config.ranges import check_ranges
 from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
@@ -97,6 +98,8 @@ def parse(
     check(document, report)
     report.raise_if_any()
     model = build(document, default_seed, default_precision)
+    check_ranges(document, model, report)
+    report.raise_if_any()
     check_mechanisms(model)
     return Loaded(model, write(model), source)
 
