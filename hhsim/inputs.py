@@ -27,6 +27,7 @@ from hhsim.random import (
 )
 
 WINDOW = 1024  # steps
+RAREST = 1e-300  # spikes in a step; with fewer a train never fires
 
 # Columns of `Trains.table`.
 CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED, NUMBER = range(8)
@@ -56,7 +57,7 @@ class Currents(NamedTuple):
 
 
 def _steps(time: float, dt: float, steps: int) -> int:
-    return steps if time == float("inf") else min(steps, max(0, round(time / dt)))
+    return max(0, round(min(time / dt, steps)))
 
 
 def _driven(one: PoissonInput | StepCurrent, layout: Layout, blocks: range) -> tuple[int, int]:
@@ -78,6 +79,7 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
     offset = 0
     for row, (number, one) in enumerate(inputs):
         first, last = _driven(one, layout, mine)
+        expected = one.rate * model.run.dt  # spikes in a step
         cells = last - first
         table[row] = (
             len(model.projections) + row,
@@ -85,12 +87,12 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
             cells,
             offset,
             _steps(one.start, model.run.dt, model.run.steps),
-            _steps(one.stop, model.run.dt, model.run.steps) if one.rate > 0 else 0,
+            _steps(one.stop, model.run.dt, model.run.steps) if expected > RAREST else 0,
             not isinstance(one.weight, Constant),
             first - one.nodes[0],
         )
         keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
-        gaps[row] = 1 / (one.rate * model.run.dt) if one.rate > 0 else np.inf
+        gaps[row] = 1 / expected if expected > RAREST else np.inf
         identity = identify("poisson", one.target, str(number))
         drawn = draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells)
         weights.append(in_precision(drawn, model.run.precision, f'weight of the input of "{one.target}"'))

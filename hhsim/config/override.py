@@ -147,5 +147,7 @@ def _index(key: str, node: list[Any], path: KeyPath) -> int:
     if not key.isdecimal():
         raise _Refused(f'{show(path)} is a list: expected the number of an element, found "{key}"')
     if len(key) > MOST_SHOWN or int(key) >= len(node):
-        raise _Refused(f"{show(path)} has no element {key[:MOST_SHOWN]}: there are {len(node)}, counted from 0")
+        raise _Refused(
+            f"{show(path)} has no element {key[:MOST_SHOWN]}: there are {len(node)}, counted from 0"
+        )
     return int(key)
