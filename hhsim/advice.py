@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from hhsim.channels import Channel, all_channels, all_receptors
+from hhsim.channels.checks import formula_of
 from hhsim.model import (
     CellType,
     Constant,
@@ -23,6 +24,7 @@ from hhsim.model import (
     StepCurrent,
     Uniform,
     Value,
+    mean,
 )
 
 # Steps in units of the fastest gate's time constant beyond which a warning is due. The intervals of a COBAHH
@@ -33,6 +35,8 @@ COARSE = {"exponential_euler": 5.0, "staggered": 15.0}
 COARSE_FOR_RECEPTOR = 0.2  # of its time constant: the charge of a spike is then 10 % too large
 
 NOTABLE = 0.01  # share of clipped draws that is worth a word
+
+FARTHEST = 1000.0  # mV: reversal potentials beyond it are followed no further
 
 _WATCHED = 500.0  # ms for which an isolated cell is watched
 _STEP = 0.1  # ms
@@ -56,12 +60,14 @@ def fastest_gate(cell: CellType) -> tuple[str, float, float] | None:
     potential of `cell`: its state, the time constant in ms, and the potential in mV where it has it."""
     reversals = [mean(m.parameters["e_rev"]) for m in (*cell.channels, *cell.receptors)]
     best: tuple[str, float, float] | None = None
-    low, high = math.floor(min(reversals, default=0.0)), math.ceil(max(reversals, default=0.0))
+    inside = [min(max(each, -FARTHEST), FARTHEST) for each in reversals]
+    low, high = math.floor(min(inside, default=0.0)), math.ceil(max(inside, default=0.0))
     for channel in _gated(cell):
         for v in range(low, high + 1):
             for gate, (alpha, beta) in channel.rates(v).items():
-                if alpha + beta > 0 and (best is None or 1 / (alpha + beta) < best[1]):
-                    best = (f"{channel.key}.{gate}", 1 / (alpha + beta), v)
+                tau = 1 / (alpha + beta) if alpha + beta > 0 else math.inf
+                if 0 < tau < (math.inf if best is None else best[1]):
+                    best = (f"{channel.key}.{gate}", tau, v)
     return best
 
 
@@ -98,13 +104,6 @@ def spontaneous_rate(cell: CellType) -> float:
     return 1000.0 / (spikes[1] - spikes[0]) if len(spikes) == 2 else 0.0
 
 
-def mean(value: Value) -> float:
-    """The mean of `value`, clipping left out."""
-    if isinstance(value, Constant):
-        return value.value
-    return value.mean if isinstance(value, Normal) else (value.low + value.high) / 2
-
-
 class _Gated:
     """The gates of one channel of a cell, with its mean parameters."""
 
@@ -117,10 +116,10 @@ class _Gated:
             self._arguments = [mean(mechanism.parameters[name]) for name in names]
 
     def rates(self, v: float) -> Mapping[str, tuple[float, float]]:
-        """α and β of each gate at `v`, 1/ms."""
+        """α and β of each gate at `v`, 1/ms; NaN or infinite where they have no value."""
         if self.definition.rates is None:
             return {}
-        flat = self.definition.rates(v, *self._arguments)
+        flat = formula_of(self.definition)(v, *self._arguments)
         return {gate: (flat[2 * i], flat[2 * i + 1]) for i, gate in enumerate(self.definition.gates)}
 
 
@@ -195,7 +194,7 @@ def _delays(model: Model) -> Iterator[str]:
         delay = projection.delay
         where = f"projection[{i}].delay"
         if isinstance(delay, Constant):
-            steps = round(delay.value / dt)
+            steps = round(delay.value / dt) if delay.value / dt < 2**53 else delay.value / dt
             if not math.isclose(steps * dt, delay.value, rel_tol=1e-9, abs_tol=1e-9 * dt):
                 yield (
                     f"{where}: {delay.value:g} ms is no multiple of dt = {dt:g} ms and is rounded to "

@@ -249,3 +249,57 @@ class FailedElsewhere(HhsimError):
 
     def __str__(self) -> str:
         return f"rank {self.rank} has failed"
+
+
+class ChannelRefused(HhsimError):
+    """A channel or receptor of the user's own that cannot be used as it is written."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, line: int | None, reason: str, model: str = "") -> None:
+        """`path` is its file; `model` says which, such as `channel "Kdr"`."""
+        super().__init__(path, line, reason, model)
+        self.path = path
+        self.line = line
+        self.reason = reason
+        self.model = model
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return ": ".join(part for part in (where, self.model, self.reason) if part)
+
+
+class ValueRefused(HhsimError):
+    """A value that was drawn, or read, is beyond what the precision of the run can hold."""
+
+    exit_code = 3
+
+    def __init__(self, where: str, value: float, precision: str) -> None:
+        super().__init__(where, value, precision)
+        self.where = where
+        self.value = value
+        self.precision = precision
+
+    def __str__(self) -> str:
+        found = f"a value of {self.value:g}" if abs(self.value) != float("inf") else "an infinite value"
+        return f"{self.where}: {found} was drawn, which is more than {self.precision} can hold"
+
+
+class StateRefused(HhsimError):
+    """A gate is to begin at its steady value, but has none at the potential of its cell."""
+
+    exit_code = 3
+
+    def __init__(self, population: str, state: str, v: float, alpha: float, beta: float) -> None:
+        super().__init__(population, state, v, alpha, beta)
+        self.population = population
+        self.state = state
+        self.v = v  # mV
+        self.alpha = alpha  # 1/ms
+        self.beta = beta
+
+    def __str__(self) -> str:
+        return (
+            f'population.{self.population}.initial: "{self.state}" has no steady value at v = {self.v:g} mV, '
+            f"where its rates are {self.alpha:g} and {self.beta:g} per ms"
+        )

@@ -15,9 +15,19 @@ import numpy.typing as npt
 from hhsim.jit import compiled
 from hhsim.model import Constant, Model, PoissonInput, StepCurrent
 from hhsim.network.layout import Layout
-from hhsim.random import Purpose, draw_values, exponential, identify, philox, seed_key, stream_key
+from hhsim.random import (
+    Purpose,
+    draw_values,
+    exponential,
+    identify,
+    in_precision,
+    philox,
+    seed_key,
+    stream_key,
+)
 
 WINDOW = 1024  # steps
+RAREST = 1e-300  # spikes in a step; with fewer a train never fires
 
 # Columns of `Trains.table`.
 CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED, NUMBER = range(8)
@@ -47,7 +57,7 @@ class Currents(NamedTuple):
 
 
 def _steps(time: float, dt: float, steps: int) -> int:
-    return steps if time == float("inf") else min(steps, max(0, round(time / dt)))
+    return max(0, round(min(time / dt, steps)))
 
 
 def _driven(one: PoissonInput | StepCurrent, layout: Layout, blocks: range) -> tuple[int, int]:
@@ -69,6 +79,7 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
     offset = 0
     for row, (number, one) in enumerate(inputs):
         first, last = _driven(one, layout, mine)
+        expected = one.rate * model.run.dt  # spikes in a step
         cells = last - first
         table[row] = (
             len(model.projections) + row,
@@ -76,14 +87,15 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
             cells,
             offset,
             _steps(one.start, model.run.dt, model.run.steps),
-            _steps(one.stop, model.run.dt, model.run.steps) if one.rate > 0 else 0,
+            _steps(one.stop, model.run.dt, model.run.steps) if expected > RAREST else 0,
             not isinstance(one.weight, Constant),
             first - one.nodes[0],
         )
         keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
-        gaps[row] = 1 / (one.rate * model.run.dt) if one.rate > 0 else np.inf
+        gaps[row] = 1 / expected if expected > RAREST else np.inf
         identity = identify("poisson", one.target, str(number))
-        weights.append(draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells))
+        drawn = draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells)
+        weights.append(in_precision(drawn, model.run.precision, f'weight of the input of "{one.target}"'))
         offset += cells
     return Trains(
         table,
@@ -111,9 +123,9 @@ def build_currents(model: Model, layout: Layout, blocks: range | None = None) ->
         on, off = (_steps(time, model.run.dt, model.run.steps) for time in (one.start, one.stop))
         rows.append((lane + first, lane + last, on, off, offset))
         identity = identify("current", one.target, str(number))
-        amplitudes.append(
-            draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
-        )
+        drawn = draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
+        where = f'amplitude of the input of "{one.target}"'
+        amplitudes.append(in_precision(drawn, model.run.precision, where))
         offset += last - first
     return Currents(
         np.array(rows, np.int64).reshape(-1, 5), np.concatenate([np.zeros(0), *amplitudes]).astype(real)

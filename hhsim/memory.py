@@ -129,7 +129,7 @@ def _slots(projection: Projection, dt: float) -> int:
         case delay:
             least, most = max(delay.mean - 6 * delay.sd, delay.min, 0.0), delay.mean + 6 * delay.sd
             most = min(most, delay.max)
-    return 1 + min(max(round((most - least) / dt), 0), MOST_STEPS)
+    return 1 + round(min(max((most - least) / dt, 0.0), MOST_STEPS))
 
 
 def require(model: Model, threads: int, ranks: int = 1, on_host: int = 1) -> None:

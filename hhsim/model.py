@@ -50,6 +50,15 @@ class Steady:
 
 
 Value = Constant | Normal | Uniform
+
+
+def mean(value: Value) -> float:
+    """The mean of `value`, clipping left out."""
+    if isinstance(value, Constant):
+        return value.value
+    return value.mean if isinstance(value, Normal) else value.low / 2 + value.high / 2
+
+
 InitialValue = Constant | Normal | Uniform | FromFile | Steady
 
 

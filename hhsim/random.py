@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.errors import ValueRefused
 from hhsim.jit import JIT_DISABLED, compiled, compiled_inline, intrinsic, types
 from hhsim.model import Constant, Normal, Uniform, Value
 
@@ -174,6 +175,16 @@ def _draw(
         values[i] = value_from(
             philox(key0, key1, np.uint64(first + i), ZERO, ZERO, ZERO), kind, a, b, low, high
         )
+
+
+def in_precision(values: npt.NDArray[np.float64], precision: str, where: str) -> npt.NDArray[Any]:
+    """Values in the precision of a run. Raises ValueRefused, with `where` they are from, if one is infinite
+    there."""
+    with np.errstate(over="ignore", under="ignore"):
+        held = values.astype(precision)
+    if not np.isfinite(held).all():
+        raise ValueRefused(where, float(values[~np.isfinite(held)][0]), precision)
+    return held
 
 
 def draw_values(

@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hhsim import mathx
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
-from hhsim.channels import Channel
-from hhsim.errors import FileFailed
+from hhsim.channels import Channel, Receptor
+from hhsim.channels.checks import formula_of
+from hhsim.errors import FileFailed, StateRefused
+from hhsim.formulas.grammar import is_straight
 from hhsim.hdf5 import foreign, open_plain, require_plain
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
-from hhsim.random import Purpose, draw_values, identify
+from hhsim.random import Purpose, draw_values, identify, in_precision
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +41,8 @@ class Cells(NamedTuple):
     refractory: npt.NDArray[np.int64]  # (populations,) steps
     staggered: bool
 
+
+FOREVER = 2.0**53  # steps
 
 TICKS = 16  # numbers of a part in `Work.ticks`: more than there are phases, and two cache lines
 
@@ -64,9 +69,24 @@ def aligned(size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return raw[begin : begin + size * wanted.itemsize].view(wanted)
 
 
-def numeric(function: Any) -> Any:
-    """The same formula for NumPy arrays: `exp` and its relatives exchanged for array versions."""
-    return types.FunctionType(function.__code__, {**function.__globals__, **_ARRAY_FUNCTIONS})
+def on_arrays(definition: Channel | Receptor, *arguments: Any) -> list[Floats]:
+    """What the formula of a channel or a receptor gives for arrays of arguments; infinities and NaN are the
+    caller's to look for.
+
+    A formula that only computes is applied to whole arrays, with `exp` and its relatives exchanged for array
+    versions; one that chooses between values is evaluated number by number, once for each combination.
+    """
+    function: Any = definition.decay if isinstance(definition, Receptor) else definition.rates
+    with np.errstate(all="ignore"):
+        if is_straight(function, _SCALAR_FUNCTIONS):
+            arrays = types.FunctionType(function.__code__, {**function.__globals__, **_ARRAY_FUNCTIONS})
+            results = arrays(*(np.asarray(each, float) for each in arguments))
+            return list(results) if isinstance(results, tuple) else [results]
+    rows = np.stack(np.broadcast_arrays(*(np.asarray(each, float) for each in arguments)), axis=-1)
+    several, which = np.unique(rows.reshape(-1, len(arguments)), axis=0, return_inverse=True)
+    formula = formula_of(definition)
+    table = np.array([formula(*row) for row in several.tolist()], float)
+    return [column[which.ravel()].reshape(rows.shape[:-1]) for column in table.T]
 
 
 def _exprel(x: Floats) -> Floats:
@@ -80,9 +100,8 @@ _ARRAY_FUNCTIONS = {
     "exprelr": lambda x: 1 / _exprel(x),
     "ratio": lambda x, e: 1 / _exprel(x),
     "abs": np.abs,
-    "min": np.minimum,
-    "max": np.maximum,
 }
+_SCALAR_FUNCTIONS = {name: getattr(mathx, name, abs) for name in _ARRAY_FUNCTIONS}
 
 
 def parameter_values(model: Model, population: Population, name: str, nodes: range | None = None) -> Floats:
@@ -98,7 +117,7 @@ def parameter_values(model: Model, population: Population, name: str, nodes: ran
         dt = model.run.dt * (0.5 if model.run.method == "staggered" else 1.0)
         names = [f"{key}.{each}" for each in decay_parameters(receptor)]
         given = [parameter_values(model, population, each, nodes) for each in names]
-        return np.broadcast_to(numeric(receptor.decay)(dt, *given), len(nodes)).astype(float)
+        return np.broadcast_to(on_arrays(receptor, dt, *given)[0], len(nodes)).astype(float)
     value = values_of(model.cells[population.cell])[name]
     identity = identify(population.name, name)
     return draw_values(model.run.seed, Purpose.PARAMETER, identity, value, nodes.start, len(nodes))
@@ -135,8 +154,14 @@ def _steady(
     arguments = rates.__code__.co_varnames[1 : rates.__code__.co_argcount]
     parameters = [parameter_values(model, population, f"{key}.{argument}", nodes) for argument in arguments]
     which = 2 * list(channel.gates).index(gate)
-    alpha, beta = numeric(rates)(v, *parameters)[which : which + 2]
-    return np.broadcast_to(alpha / (alpha + beta), v.shape).astype(float)
+    alpha, beta = on_arrays(channel, v, *parameters)[which : which + 2]
+    with np.errstate(all="ignore"):
+        x = np.broadcast_to(alpha / (alpha + beta), v.shape).astype(float)
+    if not np.isfinite(x).all():
+        cell = int(np.flatnonzero(~np.isfinite(x))[0])
+        found = (float(np.broadcast_to(each, v.shape)[cell]) for each in (v, alpha, beta))
+        raise StateRefused(population.name, f"{key}.{gate}", *found)
+    return x
 
 
 def _from_file(given: FromFile, population: Population, name: str, nodes: range) -> Floats:
@@ -185,12 +210,12 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
     for owner, population in enumerate(model.populations.values()):
         cell = model.cells[population.cell]
         structure = structure_of(model, cell)
-        refractory[owner] = round(cell.spike.refractory / model.run.dt)
+        refractory[owner] = round(min(cell.spike.refractory / model.run.dt, FOREVER))
         given = {"dt": model.run.dt, "threshold": cell.spike.threshold}
-        parameters[owner, : len(structure.parameters)] = [
-            given[name] if name in given else parameter_values(model, population, name, range(1))[0]
-            for name in structure.parameters
-        ]
+        for i, name in enumerate(structure.parameters):
+            value = given[name] if name in given else parameter_values(model, population, name, range(1))[0]
+            where = f"cell.{cell.name}: {name}"
+            parameters[owner, i] = in_precision(np.array([value]), model.run.precision, where)[0]
         clock_rows[owner], current_rows[owner] = structure.rows["clock"], structure.rows.get("current", -1)
         place = layout.places[population.name]
         own = place.blocks_in(mine)
@@ -202,7 +227,8 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
         rows |= {name: parameter_values(model, population, name, nodes) for name in varying}
         first, last = int(starts[own.start]), int(starts[own.stop - 1])
         view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)
-        for name, row in rows.items():
+        for name, values in rows.items():
+            row = in_precision(values, model.run.precision, f"population.{population.name}: {name}")
             # Padding repeats the last cell: its arithmetic stays ordinary, and nobody looks at it.
             padded = np.concatenate([row, np.full(len(own) * LANES - row.size, row[-1])])
             view[:, structure.rows[name], :] = padded.reshape(-1, LANES)

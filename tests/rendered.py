@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hhsim.formulas.linker import Linker
 from hhsim.rendering import load
-from hhsim.rendering.linker import Linker
 
 TEXT = '''"""A formula for the tests."""
 

@@ -268,13 +268,14 @@ def test_an_export_is_refused_before_any_work(command, small, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("1 / 0", "ZeroDivisionError"), ("def f(:", "SyntaxError"), (None, "none.py")]
+    ("text", "code", "words"),
+    [("1 / 0", 3, "ZeroDivisionError"), ("def f(:", 3, "SyntaxError"), (None, 5, "none.py")],
 )
-def test_a_file_of_channels_that_fails_is_refused(command, small, tmp_path, text, words) -> None:
+def test_a_file_of_channels_that_fails_is_refused(command, small, tmp_path, text, code, words) -> None:
     if text is not None:
         (tmp_path / "none.py").write_text(text)
     result = command("run", small, "--channels", "none.py")
-    assert result.code == 5
+    assert result.code == code
     assert words in result.err
     assert "Traceback" not in result.err
     assert not (tmp_path / "out.h5").exists()

@@ -726,10 +726,10 @@ DESERIALISERS = {
     "yaml",
 }
 RUNNERS = {"eval", "exec", "execfile", "__import__"}
-# Expressions of our own source text, in a name space without builtins.
-OWN_EXPRESSIONS = {"rendering/linker.py", "bench/operations.py"}
-# Channels of the user's own, which `--channels` says are executed; and kernels that we rendered.
-OWN_MODULES = {"channels/__init__.py", "rendering/program.py"}
+# Expressions of our own source text, and checked formulas, in a name space without builtins; and channels of
+# the user's own, which `--channels` says are executed.
+OWN_EXPRESSIONS = {"formulas/linker.py", "formulas/evaluate.py", "bench/operations.py", "channels/files.py"}
+OWN_MODULES = {"rendering/program.py"}  # kernels that we rendered
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from rendered import rendered
 
 from hhsim import mathx
 from hhsim.channels import all_channels
-from hhsim.rendering.linker import CannotRender, Linker
-from hhsim.state import numeric
+from hhsim.formulas.linker import CannotRender, Linker
+from hhsim.state import on_arrays
 
 PRECISIONS = ["float64", "float32"]
 V_T = -63.0
@@ -89,7 +89,7 @@ def test_plain_and_array_forms_agree_with_the_closed_forms(name):
     v = np.concatenate([around([V_T + u for u in SINGULAR[name]], "float64"), np.linspace(-100, 60, 333)])
     rates = all_channels()[name].rates
     assert_rates_agree(name, v, np.array([rates(float(x), V_T) for x in v]).T, "float64")
-    assert_rates_agree(name, v, np.array(numeric(rates)(v, V_T)), "float64")
+    assert_rates_agree(name, v, np.array(on_arrays(all_channels()[name], v, V_T)), "float64")
 
 
 # exp and its relatives

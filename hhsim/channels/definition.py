@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,8 @@ class Channel:
     rates: Callable[..., Any] | None
     source: str
     meaning: str
+    path: str = ""  # the file that declares it, and the line
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,13 @@ class Receptor:
     decay: Callable[..., Any]
     source: str
     meaning: str
+    path: str = ""  # the file that declares it, and the line
+    line: int | None = None
 
 
 _channels: dict[str, Channel] = {}
 _receptors: dict[str, Receptor] = {}
+_under_way: list[str] = []  # the files that are being executed
 
 G_MAX = Parameter("nS", "conductance with every gate open", per_area=True)
 E_REV = Parameter("mV", "reversal potential")
@@ -74,6 +81,7 @@ def channel(
                 rates if gates else None,
                 source,
                 (rates.__doc__ or "").strip(),
+                *_place(rates),
             ),
         )
         return rates
@@ -89,18 +97,75 @@ def receptor(
     def declare(decay: Callable[..., Any]) -> Callable[..., Any]:
         _register(
             _receptors,
-            Receptor(name, {"e_rev": E_REV, **parameters}, decay, source, (decay.__doc__ or "").strip()),
+            Receptor(
+                name,
+                {"e_rev": E_REV, **parameters},
+                decay,
+                source,
+                (decay.__doc__ or "").strip(),
+                *_place(decay),
+            ),
         )
         return decay
 
     return declare
 
 
+def _place(function: Any) -> tuple[str, int | None]:
+    """The file and line at which a function stands."""
+    code = getattr(function, "__code__", None)
+    if code is not None and os.path.isfile(code.co_filename):
+        return os.path.abspath(code.co_filename), code.co_firstlineno
+    return _under_way[-1] if _under_way else "", None
+
+
 def _register(registry: dict[str, Any], definition: Channel | Receptor) -> None:
     known = registry.get(definition.name)
     if known is not None and known != definition:
-        raise ValueError(f"{definition.name!r} is declared twice")
+        where = f" (line {known.line} of {known.path})" if known.path == definition.path else ""
+        raise ValueError(f"{definition.name!r} is declared twice{where}")
     registry[definition.name] = definition
+
+
+class Declarations:
+    """All declarations, while a file adds to them."""
+
+    registries: tuple[dict[str, Any], dict[str, Any]] = (_channels, _receptors)
+
+    def __init__(self) -> None:
+        self._before = set(map(id, self._all()))
+
+    def forget(self, path: str) -> None:
+        """Take out what the file at `path` had declared."""
+        for registry in self.registries:
+            for name in [name for name, each in registry.items() if each.path == path]:
+                del registry[name]
+
+    def new(self) -> list[Channel | Receptor]:
+        """What was added."""
+        return [each for each in self._all() if id(each) not in self._before]
+
+    def _all(self) -> list[Channel | Receptor]:
+        return [each for registry in self.registries for each in registry.values()]
+
+
+@contextmanager
+def declaring(path: str) -> Iterator[Declarations]:
+    """While the file at `path` is executed: what it had declared is forgotten, and comes back if it fails."""
+    channels_before, receptors_before = dict(_channels), dict(_receptors)
+    _under_way.append(path)
+    declarations = Declarations()
+    declarations.forget(path)
+    try:
+        yield declarations
+    except BaseException:
+        _channels.clear()
+        _channels.update(channels_before)
+        _receptors.clear()
+        _receptors.update(receptors_before)
+        raise
+    finally:
+        _under_way.pop()
 
 
 def channels() -> Mapping[str, Channel]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hhsim.config.measures import Measure
 from hhsim.config.problems import unknown
-from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
+from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, escaped, is_text
 from hhsim.model import FromFile, InitialValue, Steady
 
 
@@ -17,6 +17,8 @@ def file(raw: Any, around: Surroundings) -> Path:
     if not isinstance(raw, str) or not raw:
         raise Wrong(((), f"expected the name of a file, found {describe(raw)}"))
     path = Path(around.folder, raw).absolute()
+    if not is_text(str(path)):
+        raise Wrong(((), f"the path {escaped(str(path))} is not UTF-8 text, which alone an output can hold"))
     if not path.is_file():
         raise Wrong(((), f"there is no file {path}"))
     return path

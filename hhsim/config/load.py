@@ -12,16 +12,19 @@ from typing import Any
 from hhsim.config.build import build
 from hhsim.config.checks import check
 from hhsim.config.locate import locate
+from hhsim.config.mechanisms import check_mechanisms
 from hhsim.config.override import apply, flatten_states
-from hhsim.config.problems import Report
+from hhsim.config.problems import KeyPath, Report
+from hhsim.config.ranges import check_ranges
 from hhsim.config.read import read
+from hhsim.config.reading import MOST_DOTS
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
 from hhsim.model import Model, Precision
 from hhsim.plainfile import require_plain_file
 
 MOST_BYTES = 1 << 20  # of a config; more is some other file
-MOST_DOTS = 1000  # in a line: for a key of 10,000 parts, `tomllib` takes a second, and four for twice as many
+MOST_BITS = 1024  # of a whole number; a float ends there
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,28 @@ def parse(
     report = Report(source, locate(text))
     flatten_states(raw, report)
     apply(raw, overrides, run or {}, report)
+    _refuse_endless(raw, report)
     document = read(raw, report, folder or Path())
     check(document, report)
     report.raise_if_any()
     model = build(document, default_seed, default_precision)
+    check_ranges(document, model, report)
+    report.raise_if_any()
+    check_mechanisms(model)
     return Loaded(model, write(model), source)
+
+
+def _refuse_endless(raw: dict[str, Any], report: Report) -> None:
+    """Refuse whole numbers of thousands of digits, which hexadecimal ones may have: they cannot be shown."""
+    nodes: list[tuple[KeyPath, Any]] = [((), raw)]
+    for path, node in nodes:  # which grows
+        if isinstance(node, dict):
+            nodes += [((*path, key), value) for key, value in node.items()]
+        elif isinstance(node, list):
+            nodes += [((*path, i), value) for i, value in enumerate(node)]
+        elif isinstance(node, int) and node.bit_length() > MOST_BITS:
+            report.add(path, f"is a number that is too long: it has {node.bit_length():,} bits")
+            report.raise_if_any()
 
 
 def _toml(text: str, source: str) -> dict[str, Any]:

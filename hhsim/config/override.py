@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hhsim.config.problems import KeyPath, Report, show, unknown
-from hhsim.config.reading import describe
+from hhsim.config.reading import MOST_DOTS, MOST_SHOWN, describe, escaped, is_text
 
 _KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))((?:\[\d+\])*)\s*([.=]|$)""")
 
@@ -41,17 +41,24 @@ def apply(
     populations, channels and receptors, and elements of lists, have to be there.
     """
     for override in overrides:
+        option = f"--set {escaped(override)}"
+        option = option if len(option) <= MOST_SHOWN else f"{option[:MOST_SHOWN]}…"
+        if not is_text(override):
+            report.add((), f"{option}: is not UTF-8 text")
+            continue
         split = _split(override)
         if split is None:
-            report.add((), f'--set {override}: expected KEY.PATH=VALUE, such as run.duration="500 ms"')
+            report.add((), f'{option}: expected KEY.PATH=VALUE, such as run.duration="500 ms"')
             continue
         keys, text = split
         try:
-            _set(raw, keys, _value(text), report, f"--set {override}")
+            _set(raw, keys, _value(text), report, option)
         except _Refused as refused:
-            report.add((), f"--set {override}: {refused}")
+            report.add((), f"{option}: {refused}")
     for key, value in run.items():
-        if isinstance(raw.setdefault("run", {}), dict):
+        if not is_text(str(value)):
+            report.add((), f"--{key} {escaped(str(value))}: is not UTF-8 text")
+        elif isinstance(raw.setdefault("run", {}), dict):
             raw["run"][key] = value
             report.given_by[show(("run", key))] = f"--{key}"
     flatten_states(raw, report)
@@ -78,10 +85,16 @@ def _split(override: str) -> tuple[list[str], str] | None:
 
 def _value(text: str) -> Any:
     """`text` as a TOML value; as a string where it is none, so that quotes can be left out."""
+    if text.count(".") > MOST_DOTS:
+        raise _Refused(f"the value has more than {MOST_DOTS} dots")
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except RecursionError:
+        raise _Refused("lists or tables are nested too deeply") from None
+    except ValueError:  # Python's limit of digits
+        raise _Refused("has a number that is too long to be read") from None
     return parsed["value"] if parsed.keys() == {"value"} else text
 
 
@@ -133,6 +146,8 @@ def _holds_names(path: KeyPath) -> bool:
 def _index(key: str, node: list[Any], path: KeyPath) -> int:
     if not key.isdecimal():
         raise _Refused(f'{show(path)} is a list: expected the number of an element, found "{key}"')
-    if int(key) >= len(node):
-        raise _Refused(f"{show(path)} has no element {key}: there are {len(node)}, counted from 0")
+    if len(key) > MOST_SHOWN or int(key) >= len(node):
+        raise _Refused(
+            f"{show(path)} has no element {key[:MOST_SHOWN]}: there are {len(node)}, counted from 0"
+        )
     return int(key)

@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hhsim.config.problems import KeyPath
 
+MOST_DOTS = 1000  # in a line: for a key of 10,000 parts, `tomllib` takes a second, and four for twice as many
 MOST_SHOWN = 100  # characters of a value in a message
 
 BROKEN: Any = object()  # stands in a section for a value that was refused
@@ -85,6 +86,16 @@ def describe(raw: Any) -> str:
         return "a list"
     shown = str(raw)
     return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+
+
+def is_text(text: str) -> bool:
+    """Whether `text` can be written as UTF-8; what the shell passes on need not be."""
+    return escaped(text) == text
+
+
+def escaped(text: str) -> str:
+    """`text` with the bytes that were no UTF-8 written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_number(raw: Any) -> bool:

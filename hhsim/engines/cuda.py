@@ -16,7 +16,7 @@ from hhsim.inputs import CELLS, OFFSET, WEIGHTED
 from hhsim.model import Model
 from hhsim.network.connections import WEIGHT_BASE
 from hhsim.network.layout import LANES, Layout
-from hhsim.rendering import load
+from hhsim.rendering import compiling, load
 from hhsim.rendering.device import render_for_device
 
 LOG_SPIKES = 1 << 20  # spikes of a chunk that the device has room for, beside those that it has to keep
@@ -124,7 +124,8 @@ class Cuda(Processor):
         shape = shape_of_lanes(self.layout.lanes, LANES)
         launches.append(Launch(update, *shape, tuple(on[name] for name in taken)))
         self._write_ledger(0, 0, failure=0)  # so that no kernel does anything
-        self._steps = Steps(launches, self.index)
+        with compiling(self.structures):
+            self._steps = Steps(launches, self.index)
         self.spikes(0, 0)
 
     def advance(self, first: int, end: int, shift: int) -> int:

@@ -20,7 +20,7 @@ from hhsim.model import Model
 from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.rendering import load, render
+from hhsim.rendering import compiling, load, render
 from hhsim.samples import build_samples, frames_of, limit_chunk
 from hhsim.state import build_cells, build_work
 
@@ -123,7 +123,7 @@ class Processor:
 
         With `timed`, steps count in `work.ticks` how long each part is in each of `stopwatch.PHASES`.
         """
-        with jit.threads_of_our_own():
+        with jit.threads_of_our_own(), compiling(self.structures):
             self._module = load(render(self.structures, timed))
             met = np.zeros(2, np.int64)
             if self.threads > 1 and not jit.JIT_DISABLED:

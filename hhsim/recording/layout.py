@@ -150,7 +150,10 @@ class FrameClock:
 
 
 def attribute(value: str | int | float) -> Any:
-    """`value` in a type that an HDF5 attribute can hold; integers beyond 64 bits become text."""
+    """`value` in a type that an HDF5 attribute can hold; integers beyond 64 bits become text, and the bytes
+    of a path that are no UTF-8 are written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int) and not isinstance(value, bool):
         if -(2**63) <= value < 2**63:
             return np.int64(value)

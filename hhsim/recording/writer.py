@@ -188,7 +188,7 @@ class Recorder:
             file.create_group(layout.REPORT)
             ours = file.create_group(layout.OURS)
             ours.attrs["recording"] = self._run  # tells the files of one run from those of another
-            ours.attrs["main"] = self.path.name
+            ours.attrs["main"] = layout.attribute(self.path.name)
             ours.attrs.create("complete", 0, dtype="u1")
             ours.attrs["stopped_at_ms"] = 0.0
             if place == self.path:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hhsim.backends.cuda import driver
 from hhsim.cell import Structure, identifier
+from hhsim.formulas.linker import Linker
 from hhsim.network.layout import LANES
-from hhsim.rendering.linker import Linker
 from hhsim.rendering.program import source, title_of
 from hhsim.rendering.step import Step
 

@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -17,9 +18,13 @@ from typing import Any
 
 from hhsim.backends import driver
 from hhsim.cell import Structure
-from hhsim.errors import FileFailed
-from hhsim.rendering.linker import Linker
+from hhsim.channels import Channel, Receptor
+from hhsim.channels.checks import is_own, shown, title
+from hhsim.errors import ChannelRefused, FileFailed
+from hhsim.formulas.linker import Linker
 from hhsim.rendering.step import render_step
+
+MOST_WORDS = 200  # characters of a compiler's message
 
 HEADER = '''"""{title}
 
@@ -89,6 +94,26 @@ def _choice(kinds: int) -> str:
     for kind in range(kinds):
         lines += [f"    if kind == {kind}:", f"        step_{kind}({arguments})"]
     return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def compiling(structures: Sequence[Structure]) -> Iterator[None]:
+    """Turn an error of the compiler into ChannelRefused where it compiles formulas of the user's own."""
+    try:
+        yield
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if package not in ("numba", "llvmlite") and not isinstance(error, RecursionError | SyntaxError):
+            raise
+        own: list[Channel | Receptor] = [model for each in structures for _, model in each.channels]
+        own += [model for each in structures for _, model in each.receptors]
+        own = list(filter(is_own, own))
+        if not own:
+            raise
+        names = ", ".join(dict.fromkeys(map(title, own)))
+        words = " ".join(str(error).split())[:MOST_WORDS]
+        reason = f"cannot be compiled ({type(error).__name__}: {words})"
+        raise ChannelRefused(shown(own[0].path), own[0].line, reason, names) from error
 
 
 class _Loader(SourceFileLoader):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from hhsim import mathx, methods
 from hhsim.cell import HUGE, Structure, identifier
 from hhsim.channels import Channel
+from hhsim.formulas.linker import Linker
 from hhsim.network.layout import LANES
-from hhsim.rendering.linker import Linker
 
 # rule: what deserves a look between v and v_new: spikes, and crossings within the refractory time
 CROSSING = "((v < threshold) & (v_new >= threshold))"
