@@ -370,7 +370,7 @@ EDITED = [
     ("[[record.trace]]", "[record.trace]", "record.trace", ["a list", "[[record.trace]]"]),
     ("[[record.trace]]", '[[record.trace]]\npopulation = "exc"\nvariable = "v"\n[[record.trace]]',
      "record.trace[1]", ["already", "record.trace[0]"]),
-    ("[population.exc]", "[population.exc-1]\n[population.exc]", "population.exc-1", ["is no name"]),
+    ('[population.exc]', '[population."a/b"]\n[population.exc]', 'population."a/b"', ['holds a "/"', "HDF5"]),
     ("[cell.hh.channel.k]", "[cell.hh.channel.g]", "cell.hh.channel.g", ["cannot be called"]),
 ]  # fmt: skip
 
@@ -627,7 +627,7 @@ y = 4
 '''
     lines = locate(text)
     expected = {
-        "title": 2, "a": 5, "a.b.c": 5, "list": 6, "list[0]": 7, "list[1].k": 8, "list[1].l[1][1]": 9,
+        "title": 2, "a": 5, 'a."b.c"': 5, "list": 6, "list[0]": 7, "list[1].k": 8, "list[1].l[1][1]": 9,
         "t.u": 11, "t.u.quoted": 12, "t.u.when": 13, "p[0]": 14, "p[0].x": 15, "p[0].q.y": 17,
         "p[1]": 18, "p[1].x": 19, "p[1].q.y": 21,
     }  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, assert_never
 
 from hhsim import model
 from hhsim.config.problems import KeyPath, Report, unknown
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
-from hhsim.config.schema import PoissonInput, Projection, Trace
+from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
 
 MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
 
@@ -60,7 +60,7 @@ class _Checks:
         targets = self.targets(projection.target, path)
         self.receptor(projection.receptor, targets, path)
         rule = projection.rule
-        from_file = isinstance(rule, model.EdgesFromFile)
+        from_file = known(rule) and model.in_file(rule)
         if projection.weight is None and known(rule) and not from_file:
             self.report.add((*path, "weight"), 'is missing: the weight of each synapse, such as "6 nS"')
         if from_file and known(projection.target) and len(projection.target) > 1:
@@ -71,42 +71,55 @@ class _Checks:
     def rule(self, source: str, targets: tuple[str, ...], rule: model.Rule, path: KeyPath) -> None:
         sources = self.size([source])
         candidates = self.size(targets)
-        if isinstance(rule, model.OneToOne) and sources and candidates and sources != candidates:
-            self.report.add(
-                path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
-            )
-        if not isinstance(rule, model.FixedOutdegree | model.FixedIndegree):
-            return
-        outward = isinstance(rule, model.FixedOutdegree)
-        key = "fixed_outdegree" if outward else "fixed_indegree"
+        match rule:
+            case model.OneToOne():
+                if sources and candidates and sources != candidates:
+                    self.report.add(
+                        path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
+                    )
+                return
+            case model.PairwiseBernoulli() | model.AllToAll() | model.EdgesFromFile():
+                return
+            case model.FixedOutdegree():
+                key, what, several = "fixed_outdegree", "targets", candidates
+            case model.FixedIndegree():
+                key, what, several = "fixed_indegree", "sources", sources
+            case _:
+                assert_never(rule)
         if not rule.autapses and source not in targets:
             text = f'has no effect: the source "{source}" is not among the targets'
             self.report.add((*path, "autapses"), text)
             return
-        several = candidates if outward else sources
         if several is None:
             return
         several -= not rule.autapses
         if rule.k > several and not (rule.replacement and several > 0):
-            what = "targets" if outward else "sources"
             limit = "" if rule.autapses else ", a cell itself left out"
             way = "" if rule.replacement or several == 0 else "; replacement = true would allow more"
             self.report.add(
                 (*path, key), f"{rule.k} is more than the {several} {what} to choose from{limit}{way}"
             )
 
-    def input(self, section: Any, path: KeyPath) -> None:
+    def input(self, section: Input, path: KeyPath) -> None:
         targets = self.targets(section.target, path)
-        if isinstance(section, PoissonInput):
-            self.receptor(section.receptor, targets, path)
-            run = self.document.run
-            if run is not None and known(section.rate, run.dt) and section.rate * run.dt > MOST_SPIKES:
-                text = f"is {section.rate * run.dt:g} spikes in each step of {run.dt:g} ms"
-                self.report.add((*path, "rate"), f"{text}; at most {MOST_SPIKES} can be counted")
+        match section:
+            case PoissonInput():
+                self.receptor(section.receptor, targets, path)
+                self.rate(section.rate, (*path, "rate"))
+            case StepCurrent():
+                pass
+            case _:
+                assert_never(section)
         if known(section.start, section.stop) and section.start > section.stop:
             text = f"is before start ({section.stop:g} ms < {section.start:g} ms)"
             self.report.add((*path, "stop"), text)
         self.nodes(section.nodes, targets, path)
+
+    def rate(self, rate: Any, path: KeyPath) -> None:
+        run = self.document.run
+        if run is not None and known(rate, run.dt) and rate * run.dt > MOST_SPIKES:
+            text = f"is {rate * run.dt:g} spikes in each step of {run.dt:g} ms"
+            self.report.add(path, f"{text}; at most {MOST_SPIKES} can be counted")
 
     def record(self) -> None:
         document = self.document

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.config.measures import Measure
+from hhsim.config.names import escaped, not_a_label, unstorable
 from hhsim.config.problems import unknown
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
 from hhsim.model import FromFile, InitialValue, Steady
@@ -17,6 +18,9 @@ def file(raw: Any, around: Surroundings) -> Path:
     if not isinstance(raw, str) or not raw:
         raise Wrong(((), f"expected the name of a file, found {describe(raw)}"))
     path = Path(around.folder, raw).absolute()
+    reason = unstorable(str(path))
+    if reason:
+        raise Wrong(((), f"the path {escaped(str(path))} {reason}"))
     if not path.is_file():
         raise Wrong(((), f"there is no file {path}"))
     return path
@@ -47,6 +51,15 @@ def text(raw: Any, around: Surroundings) -> str:
     if not isinstance(raw, str):
         raise Wrong(((), f"expected a text in quotes, found {describe(raw)}"))
     return raw
+
+
+def name(raw: Any, around: Surroundings) -> str:
+    """A name that the user gives to a section: a text of one line."""
+    found = text(raw, around)
+    reason = not_a_label(found)
+    if reason:
+        raise Wrong(((), f"{escaped(found)} {reason}"))
+    return found
 
 
 def yes_or_no(raw: Any, around: Surroundings) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from hhsim.config.build import build
 from hhsim.config.checks import check
 from hhsim.config.locate import locate
+from hhsim.config.names import check_texts
 from hhsim.config.override import apply, flatten_states
 from hhsim.config.problems import Report
 from hhsim.config.read import read
@@ -92,6 +93,8 @@ def parse(
     report = Report(source, locate(text))
     flatten_states(raw, report)
     apply(raw, overrides, run or {}, report)
+    if not check_texts(raw, report):
+        report.raise_if_any()
     document = read(raw, report, folder or Path())
     check(document, report)
     report.raise_if_any()

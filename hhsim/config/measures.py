@@ -49,7 +49,8 @@ class Measure:
             raise Wrong(*(((key,), _stray(key, kinds, known)) for key in strays))
         if len(kinds) != 1:
             raise Wrong(((), "expected either normal = [mean, sd] or uniform = [low, high]"))
-        return self._normal(raw, around) if kinds == ["normal"] else self._uniform(raw, around)
+        readers = {"normal": self._normal, "uniform": self._uniform}
+        return readers[kinds[0]](raw, around)
 
     def _normal(self, raw: Any, around: Surroundings) -> Value:
         pair = _pair(raw, "normal", "[mean, sd]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.config import schema, units
+from hhsim.config.names import escaped, not_a_population, not_an_identifier
 from hhsim.config.problems import KeyPath, Report, unknown
 from hhsim.config.reading import BROKEN, Surroundings, describe
 from hhsim.model import Value
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Document:
     populations: dict[str, schema.Population | None] = field(default_factory=dict)
     initial: dict[str, dict[str, Any]] = field(default_factory=dict)
     projections: list[schema.Projection | None] = field(default_factory=list)
-    inputs: list[Any] = field(default_factory=list)
+    inputs: list[schema.Input | None] = field(default_factory=list)
     spikes: Any = None
     traces: list[schema.Trace | None] = field(default_factory=list)
     guards: schema.Guards | None = None
@@ -93,15 +91,12 @@ def _tables(raw: Any, path: KeyPath, report: Report) -> list[tuple[str, Any]]:
         return []
     if not raw and path in (("cell",), ("population",)):
         report.add(path, f"there is none; add a table such as [{path[-1]}.NAME]")
+    why_not = not_a_population if path == ("population",) else not_an_identifier
     for name in raw:
-        _check_name(name, (*path, name), report)
+        reason = why_not(name)
+        if reason:
+            report.add((*path, name), f"{escaped(name)} {reason}")
     return list(raw.items())
-
-
-def _check_name(name: str, path: KeyPath, report: Report) -> None:
-    """Refuse a name that could not be part of a state's name, of a key path or of a group in a file."""
-    if not _NAME.fullmatch(name):
-        report.add(path, f'"{name}" is no name: letters, digits and _ alone, and no digit at the start')
 
 
 def _list(raw: Any, path: KeyPath, report: Report) -> list[tuple[int, Any]]:

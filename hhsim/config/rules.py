@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hhsim import model
-from hhsim.config.fields import file, probability, text, whole, yes_or_no
+from hhsim.config.fields import file, name, probability, whole, yes_or_no
 from hhsim.config.problems import KeyPath, unknown
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
 
@@ -21,7 +21,13 @@ _OPTIONS: dict[str, dict[str, Reader]] = {
     "pairwise_bernoulli": {},
     "fixed_outdegree": {"replacement": yes_or_no, "autapses": yes_or_no},
     "fixed_indegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "file": {"edges": text},
+    "file": {"edges": name},
+}
+_MAKERS: dict[str, Callable[..., model.Rule]] = {
+    "pairwise_bernoulli": model.PairwiseBernoulli,
+    "fixed_outdegree": model.FixedOutdegree,
+    "fixed_indegree": model.FixedIndegree,
+    "file": model.EdgesFromFile,
 }
 _KNOWN = (*_NUMBERS, *_WORDS)
 _USAGE = {
@@ -71,12 +77,7 @@ def _with_options(name: str, raw: dict[str, Any], around: Surroundings) -> model
         steps.append(((), _edges_missing))
     value, *rest = each(*steps)
     options = dict(zip(given, rest, strict=True))
-    if name == "pairwise_bernoulli":
-        return model.PairwiseBernoulli(value)
-    if name == "file":
-        return model.EdgesFromFile(value, options["edges"])
-    degree = model.FixedOutdegree if name == "fixed_outdegree" else model.FixedIndegree
-    return degree(value, **options)
+    return _MAKERS[name](value, **options)
 
 
 def _option(name: str, key: str, raw: Any, around: Surroundings) -> Any:

@@ -13,7 +13,7 @@ from hhsim import __version__
 from hhsim.config import Loaded
 from hhsim.engines.choice import require
 from hhsim.errors import Diverged, HhsimError
-from hhsim.model import Model, PairwiseBernoulli
+from hhsim.model import Model, is_random
 from hhsim.recording import check_output
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces, require_space
@@ -197,4 +197,4 @@ def _synapses(model: Model, tried: Probe) -> tuple[int, bool]:
     if tried.cells == sum(population.size for population in model.populations.values()):
         return tried.synapses, True
     expected = sum(expected_synapses(model, index) for index in range(len(model.projections)))
-    return round(expected), not any(isinstance(one.rule, PairwiseBernoulli) for one in model.projections)
+    return round(expected), not any(is_random(one.rule) for one in model.projections)
