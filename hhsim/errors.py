@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 
 class HhsimError(Exception):
@@ -249,3 +250,11 @@ class FailedElsewhere(HhsimError):
 
     def __str__(self) -> str:
         return f"rank {self.rank} has failed"
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises ValueError for a number of threads that is none; None leaves it to hhsim."""
+    if threads is not None and (
+        isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1
+    ):
+        raise ValueError(f"threads must be a whole number from 1 on, found {threads!r}")

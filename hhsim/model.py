@@ -53,6 +53,19 @@ Value = Constant | Normal | Uniform
 InitialValue = Constant | Normal | Uniform | FromFile | Steady
 
 
+def mean(value: Value) -> float:
+    """The mean of `value`, clipping left out."""
+    match value:
+        case Constant(number):
+            return number
+        case Normal(middle):
+            return middle
+        case Uniform(low, high):
+            return low / 2 + high / 2
+        case _:
+            assert_never(value)
+
+
 def constant(value: Value | None) -> float | None:
     """The number that all cells or synapses share; None where each has its own, drawn or from a file."""
     match value:
@@ -96,6 +109,7 @@ class CellType:
     channels: tuple[Mechanism, ...]
     receptors: tuple[Mechanism, ...]
     spike: SpikeRule
+    area: float | None = field(default=None, compare=False)  # um^2, if the config says; unused
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ VALUES = st.builds(Constant, POSITIVE) | NORMAL | UNIFORM
     delay=VALUES,
     v=st.builds(Constant, REAL) | st.builds(Normal, REAL, POSITIVE),
     capacitance=POSITIVE,
-    title=st.text(st.characters(codec="utf-8")),
+    title=st.text(st.characters(codec="utf-8", exclude_characters="\0")),
     seed=st.integers(0, 2**64 - 1),
     rule=st.sampled_from(
         [AllToAll(), PairwiseBernoulli(0.3), FixedOutdegree(5, True, False), FixedIndegree(7, False, True)]

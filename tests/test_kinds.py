@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hhsim import arrivals, inputs, memory, methods, model, random, state
-from hhsim.advice import mean, warnings
+from hhsim.advice import warnings
 from hhsim.bench import scaling
 from hhsim.cell import structure_of
 from hhsim.config import parse, schema
@@ -181,7 +181,7 @@ STAGES: dict[str, Callable[[], Any]] = {
     "delay: memory": lambda: memory.needed(DELAY, 1),
     "delay: advice": lambda: warnings(DELAY),
     "value: draw": lambda: random.draw_values(1, random.Purpose.WEIGHT, 1, FOREIGN, 0, 1),
-    "value: mean": lambda: mean(FOREIGN),
+    "value: mean": lambda: model.mean(FOREIGN),
     "value: structure": lambda: structure_of(
         WHOLE, replace(next(iter(WHOLE.cells.values())), capacitance=FOREIGN)
     ),

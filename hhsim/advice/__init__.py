@@ -5,11 +5,13 @@ Needs neither Numba nor a network: rates are evaluated as plain Python.
 
 from __future__ import annotations
 
-from hhsim.advice.dynamics import coarse, fastest_gate, mean, spontaneous, spontaneous_rate
+from hhsim.advice.clipping import clipped
+from hhsim.advice.dynamics import coarse, fastest_gate, spontaneous, spontaneous_rate
 from hhsim.advice.effects import delays, without_effect
+from hhsim.advice.implausible import implausible
 from hhsim.model import Model
 
-__all__ = ["fastest_gate", "mean", "spontaneous_rate", "warnings"]
+__all__ = ["fastest_gate", "spontaneous_rate", "warnings"]
 
 
 def warnings(model: Model) -> tuple[str, ...]:
@@ -22,4 +24,6 @@ def warnings(model: Model) -> tuple[str, ...]:
         found += spontaneous(cell)
     found += delays(model)
     found += without_effect(model)
+    found += clipped(model)
+    found += implausible(model)
     return tuple(found)

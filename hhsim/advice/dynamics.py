@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from typing import assert_never
 
 from hhsim.channels import Channel, all_channels, all_receptors
-from hhsim.model import CellType, Constant, Mechanism, Model, Normal, Uniform, Value
+from hhsim.model import CellType, Mechanism, Model, mean
 
 # Steps in units of the fastest gate's time constant beyond which a warning is due. The intervals of a COBAHH
 # cell that fires by itself are 3.6 % too long at dt = 0.1 ms (3.2 time constants), which everybody uses,
@@ -68,17 +67,27 @@ def spontaneous_rate(cell: CellType) -> float:
     return 1000.0 / (spikes[1] - spikes[0]) if len(spikes) == 2 else 0.0
 
 
-def mean(value: Value) -> float:
-    """The mean of `value`, clipping left out."""
-    match value:
-        case Constant(number):
-            return number
-        case Normal(middle):
-            return middle
-        case Uniform(low, high):
-            return (low + high) / 2
-        case _:
-            assert_never(value)
+def resting_conductance(cell: CellType) -> float:
+    """The conductance of all channels of a cell with mean parameters at rest, nS; NaN where it has no value.
+
+    Rest is taken to be where the channels without gates reverse, or, without any, the mean of the reversal
+    potentials below the threshold.
+    """
+    try:
+        channels = [_Running(channel) for channel in cell.channels]
+        leaks = [c for c in channels if not c.definition.gates and c.g > 0]
+        below = [c.e_rev for c in channels if c.e_rev < cell.spike.threshold]
+        if leaks:
+            v = sum(c.g * c.e_rev for c in leaks) / sum(c.g for c in leaks)
+        elif below:
+            v = sum(below) / len(below)
+        else:
+            return math.nan
+        for channel in channels:
+            channel.settle(v)
+        return sum(channel.g for channel in channels)
+    except (ArithmeticError, ValueError):  # parameters beyond everything: the run itself will tell
+        return math.nan
 
 
 class _Gated:

@@ -48,6 +48,7 @@ def _cell(name: str, parts: CellParts) -> model.CellType:
         tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.channels.items()),
         tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.receptors.items()),
         model.SpikeRule(spike.rule, spike.threshold, spike.refractory),
+        parts.area,
     )
 
 

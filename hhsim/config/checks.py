@@ -11,6 +11,7 @@ from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
 from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
 
+MOST_STEPS = 2**53  # beyond, floats do not count single steps
 MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
 
 
@@ -38,9 +39,26 @@ class _Checks:
 
     def run(self) -> None:
         run = self.document.run
-        if run is not None and known(run.duration, run.dt) and not is_multiple(run.duration, run.dt):
-            text = f"{run.duration:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add(("run", "duration"), text)
+        if run is not None:
+            self.multiple(run.duration, ("run", "duration"))
+
+    def multiple(self, time: Any, path: KeyPath) -> None:
+        """A time must be a whole number of steps, and not more of them than can be counted."""
+        run = self.document.run
+        if run is None or not known(time, run.dt) or is_multiple(time, run.dt):
+            return
+        text, dt = self.typed(path, time), self.typed(("run", "dt"), run.dt)
+        if time / run.dt >= MOST_STEPS:
+            text = f"{text} is too long: {time / run.dt:.2g} steps of {dt}, and at most 2**53 can be counted"
+        elif time < run.dt / 2:
+            text = f"{text} is shorter than a step, dt = {dt}"
+        else:
+            text = f"{text} is not a multiple of dt = {dt}"
+        self.report.add(path, text)
+
+    def typed(self, path: KeyPath, time: float) -> str:
+        """A time as it was typed; its default in ms if it was left out."""
+        return self.document.typed(path, f"{time:g} ms")
 
     def cells(self) -> None:
         used = set()
@@ -111,14 +129,16 @@ class _Checks:
             case _:
                 assert_never(section)
         if known(section.start, section.stop) and section.start > section.stop:
-            text = f"is before start ({section.stop:g} ms < {section.start:g} ms)"
+            start = self.typed((*path, "start"), section.start)
+            text = f"is before start ({self.typed((*path, 'stop'), section.stop)} < {start})"
             self.report.add((*path, "stop"), text)
         self.nodes(section.nodes, targets, path)
 
     def rate(self, rate: Any, path: KeyPath) -> None:
         run = self.document.run
         if run is not None and known(rate, run.dt) and rate * run.dt > MOST_SPIKES:
-            text = f"is {rate * run.dt:g} spikes in each step of {run.dt:g} ms"
+            dt = self.typed(("run", "dt"), run.dt)
+            text = f"{self.typed(path, rate)} is {rate * run.dt:g} spikes in each step of {dt}"
             self.report.add(path, f"{text}; at most {MOST_SPIKES} can be counted")
 
     def record(self) -> None:
@@ -140,11 +160,7 @@ class _Checks:
                     self.report.add(path, text)
 
     def trace(self, trace: Trace, path: KeyPath) -> None:
-        run = self.document.run
-        every = trace.every
-        if every is not None and run is not None and known(every, run.dt) and not is_multiple(every, run.dt):
-            text = f"{every:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add((*path, "every"), text)
+        self.multiple(trace.every, (*path, "every"))
         if trace.population is BROKEN:
             return
         self.exist([(trace.population, (*path, "population"))])
@@ -155,17 +171,16 @@ class _Checks:
             self.report.add((*path, "variable"), f'"{trace.variable}": {text}')
 
     def guards(self) -> None:
-        guards, run = self.document.guards, self.document.run
+        guards = self.document.guards
         if guards is None:
             return
         if guards.rate_max is None and guards.silent_for is None and guards.v_range is None:
             self.report.add(("guards",), "has no effect: set rate_max, silent_for or v_range")
-        if run is not None and known(guards.every, run.dt) and not is_multiple(guards.every, run.dt):
-            text = f"{guards.every:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add(("guards", "every"), text)
+        self.multiple(guards.every, ("guards", "every"))
         silent_for = guards.silent_for
         if silent_for is not None and known(silent_for, guards.every) and silent_for < guards.every:
-            text = f"is shorter than every = {guards.every:g} ms, how often the guards look"
+            every = self.typed(("guards", "every"), guards.every)
+            text = f"is shorter than every = {every}, how often the guards look"
             self.report.add(("guards", "silent_for"), text)
 
     def targets(self, target: Any, path: KeyPath) -> list[str]:
@@ -228,4 +243,4 @@ def known(*values: Any) -> bool:
 def is_multiple(time: float, dt: float) -> bool:
     """Whether `time` is a positive whole number of steps, but for rounding."""
     steps = time / dt
-    return steps < 2**53 and round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)
+    return steps < MOST_STEPS and round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)

@@ -9,7 +9,7 @@ from typing import Any
 from hhsim.config.measures import Measure
 from hhsim.config.names import escaped, not_a_label, unstorable
 from hhsim.config.problems import unknown
-from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
+from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, typed
 from hhsim.model import FromFile, InitialValue, Steady
 
 
@@ -123,7 +123,7 @@ def low_and_high(measure: Measure) -> Reader:
             ((0,), lambda: measure.one(raw[0], around)), ((1,), lambda: measure.one(raw[1], around))
         )
         if low >= high:
-            raise Wrong(((), f"low is not below high ({low:g} and {high:g} {measure.unit})"))
+            raise Wrong(((), f"low is not below high ({typed(raw[0])} and {typed(raw[1])})"))
         return low, high
 
     return read

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hhsim.config.names import KEY, as_key, plain_key
+from hhsim.config.names import KEY, as_key, escaped, plain_key, unstorable
 from hhsim.config.problems import KeyPath, Report, is_bare, show, unknown
 from hhsim.config.reading import describe
 
@@ -44,10 +44,13 @@ def apply(
     """
     for override in overrides:
         split = _split(override)
-        option = f"--set {override}"
+        option = f"--set {override}".encode("utf-8", "backslashreplace").decode()
         try:
             if split is None:
                 raise _Refused('expected KEY.PATH=VALUE, such as run.duration="500 ms"')
+            reason = next((f"{escaped(key)} {unstorable(key)}" for key in split[0] if unstorable(key)), "")
+            if reason:
+                raise _Refused(f"the key {reason}")
             _set(raw, split[0], _value(split[1]), report, option)
         except _Refused as refused:
             report.add((), f"{option}: {_without_quotes(raw, override) or refused}")

@@ -55,10 +55,24 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     near = nearest(word, choices)
     if near is not None:
         return f'unknown {what}; did you mean "{near}"?'
+    return f"unknown {what}; {listed(choices)}"
+
+
+def unknown_model(what: str, word: str, known: Iterable[str]) -> str:
+    """`unknown input model; did you mean "poisson"? known: poisson, step_current`."""
+    choices = list(known)
+    near = nearest(word, choices)
+    meant = f'; did you mean "{near}"? ' if near is not None else "; "
+    return f"unknown {what}{meant}{listed(choices)}"
+
+
+def listed(known: Iterable[str]) -> str:
+    """All there are, or the first of them, for a message."""
+    choices = list(known)
     if not choices:
-        return f"unknown {what}; there is none"
+        return "there is none"
     more = f" and {len(choices) - MOST_NAMED:,} more" if len(choices) > MOST_NAMED else ""
-    return f"unknown {what}; known: {', '.join(choices[:MOST_NAMED])}{more}"
+    return f"known: {', '.join(choices[:MOST_NAMED])}{more}"
 
 
 class Report:

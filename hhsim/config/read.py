@@ -10,8 +10,8 @@ from typing import Any
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.config import schema, units
 from hhsim.config.names import escaped, not_a_population, not_an_identifier
-from hhsim.config.problems import KeyPath, Report, unknown
-from hhsim.config.reading import BROKEN, Surroundings, describe
+from hhsim.config.problems import KeyPath, Report, listed, unknown_model
+from hhsim.config.reading import BROKEN, Surroundings, describe, typed
 from hhsim.model import Value
 
 
@@ -21,6 +21,7 @@ class CellParts:
 
     capacitance: Any = BROKEN
     spike: Any = BROKEN
+    area: float | None = None  # um^2
     channels: dict[str, tuple[str, Mapping[str, Value]]] = field(default_factory=dict)
     receptors: dict[str, tuple[str, Mapping[str, Value]]] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
@@ -45,6 +46,7 @@ class CellParts:
 class Document:
     """A config as far as it could be read; a refused value is BROKEN, a refused section None."""
 
+    raw: Mapping[str, Any]  # as it was parsed
     title: Any = ""
     run: schema.Run | None = None
     cells: dict[str, CellParts] = field(default_factory=dict)
@@ -56,13 +58,25 @@ class Document:
     traces: list[schema.Trace | None] = field(default_factory=list)
     guards: schema.Guards | None = None
 
+    def typed(self, path: KeyPath, otherwise: str) -> str:
+        """The text that stands at `path`, or `otherwise` where the config leaves it out."""
+        node: Any = self.raw
+        for part in path:
+            inside = (isinstance(node, dict) and part in node) or (
+                isinstance(node, list) and isinstance(part, int)
+            )
+            if not inside:
+                return otherwise
+            node = node[part]
+        return typed(node)
+
 
 def read(raw: dict[str, Any], report: Report, folder: Path) -> Document:
     """Read every section of `raw`; what is wrong goes to `report`."""
     around = Surroundings(folder)
     top = schema.read(schema.Config, raw, (), report, around)
     assert top is not None
-    document = Document(BROKEN if top.title is BROKEN else top.title)
+    document = Document(raw, BROKEN if top.title is BROKEN else top.title)
     if top.run is not BROKEN:
         document.run = schema.read(schema.Run, top.run, ("run",), report, around)
     for name, table in _tables(top.cell, ("cell",), report):
@@ -117,6 +131,7 @@ def _cell(name: str, raw: Any, report: Report, folder: Path) -> CellParts:
         around.area_broken = area is None or area.area is BROKEN
         if area is not None and not around.area_broken:
             around.area = units.read(raw["area"], "um^2")[0]
+            parts.area = area.area
     section = schema.read(schema.Cell, raw, path, report, around)
     if section is None:
         parts.unsure = {"g"}
@@ -157,11 +172,12 @@ def _mechanism(
         if not isinstance(raw, dict):
             report.add(path, f"expected a table with keys, found {describe(raw)}")
         elif name is None:
-            report.add((*path, "model"), f"is missing; known: {', '.join(definitions)}")
+            report.add((*path, "model"), f"is missing; {listed(definitions)}")
         elif not isinstance(name, str):
             report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
         else:
-            report.add((*path, "model"), f'"{name}": {unknown(what, name, definitions)}')
+            text = unknown_model(what, name, definitions)
+            report.add((*path, "model"), f'"{name}": {text}; one of your own comes from --channels FILE.py')
         return
     section = schema.read(
         schema.mechanism(tuple(definition.parameters.items())), raw, path, report, around, key="parameter"
@@ -197,7 +213,7 @@ def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any
     elif not isinstance(name, str):
         report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
     elif name not in schema.INPUTS:
-        report.add((*path, "model"), f'"{name}": {unknown("input model", name, schema.INPUTS)}')
+        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, schema.INPUTS)}')
     else:
         return schema.read(schema.INPUTS[name], raw, path, report, around)
     return None

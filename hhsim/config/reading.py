@@ -87,5 +87,10 @@ def describe(raw: Any) -> str:
     return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
 
 
+def typed(raw: Any) -> str:
+    """A quantity as it was typed, without quotes."""
+    return " ".join(raw.split()) if isinstance(raw, str) else describe(raw)
+
+
 def is_number(raw: Any) -> bool:
     return isinstance(raw, int | float) and not isinstance(raw, bool)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hhsim import model
 from hhsim.config.fields import file, name, probability, whole, yes_or_no
-from hhsim.config.problems import KeyPath, unknown
+from hhsim.config.problems import KeyPath, unknown, unknown_model
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
 
 _WORDS: dict[str, model.Rule] = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
@@ -45,7 +45,7 @@ def rule(raw: Any, around: Surroundings) -> model.Rule:
             return _WORDS[raw]
         if raw in _USAGE:
             raise Wrong(((), f'"{raw}" needs its number: rule = {_USAGE[raw]}'))
-        raise Wrong(((), f'"{raw}": {unknown("rule", raw, _KNOWN)}'))
+        raise Wrong(((), f'"{raw}": {unknown_model("rule", raw, _KNOWN)}'))
     if not isinstance(raw, dict):
         raise Wrong(((), f"expected a rule such as {_USAGE['pairwise_bernoulli']}, found {describe(raw)}"))
     chosen = [key for key in raw if key in _KNOWN]
@@ -54,7 +54,7 @@ def rule(raw: Any, around: Surroundings) -> model.Rule:
         strange = [key for key in raw if key not in options]
         if not strange:
             raise Wrong(((), f"names no rule; known: {', '.join(_KNOWN)}"))
-        raise Wrong(*(((key,), unknown("rule", key, _KNOWN)) for key in strange))
+        raise Wrong(*(((key,), unknown_model("rule", key, _KNOWN)) for key in strange))
     if len(chosen) > 1:
         raise Wrong(((), f"names {len(chosen)} rules ({', '.join(chosen)}); it must be one"))
     name = chosen[0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hhsim import __version__
 from hhsim.config import Loaded
 from hhsim.engines.choice import require
-from hhsim.errors import Diverged, HhsimError
+from hhsim.errors import Diverged, HhsimError, check_threads
 from hhsim.model import Model, is_random
 from hhsim.recording import check_output
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
@@ -108,6 +108,7 @@ def estimate(
     WouldDiverge
         when a potential is no longer finite within the try
     """
+    check_threads(threads)
     began = time.perf_counter() if since is None else since
     model = loaded.model
     if exchange is None or exchange.rank == 0:
@@ -119,7 +120,7 @@ def estimate(
     from hhsim.exchange.sharing import threads_of
 
     exchange = exchange or Alone()
-    threads = threads or threads_of(exchange)
+    threads = threads_of(exchange, threads)
     memory.require(model, threads, exchange.ranks, exchange.on_host)
     needed = memory.needed(model, threads, exchange.ranks)
     traces = bytes_of_traces(model)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import HhsimError
+from hhsim.errors import HhsimError, check_threads
 from hhsim.jit import available_processors
 from hhsim.model import (
     AllToAll,
@@ -74,7 +74,8 @@ def connect(
     delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot
     satisfy, FileFailed for a file of edges that cannot be used, and TooManySynapses.
     """
-    threads = threads or available_processors()
+    check_threads(threads)
+    threads = available_processors() if threads is None else threads
     places, table, uniform_weights = _tables(model, layout, cuts)
     row_starts = np.zeros(int((table[:, c.SOURCE_SIZE] + 1).sum()) * (len(cuts) - 1), np.uint32)
     kind = target_type(model, layout, cuts)
