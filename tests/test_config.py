@@ -222,7 +222,7 @@ REFUSED = [
     ('run.duration="0 ms"', "run.duration", ["must be positive"]),
     ('run.duration="0.25 ms"', "run.duration", ["not a multiple of dt = 0.1 ms"]),
     ('run.dt="2 s"', "run.duration", ["not a multiple of dt"]),
-    ('run.dt="1e-300 ms"', "run.duration", ["not a multiple of dt"]),
+    ('run.dt="1e-300 ms"', "run.duration", ["1 s is too long", "steps of 1e-300 ms"]),
     ('cell.hh.channel.na.v_t="-63 mv"', "cell.hh.channel.na.v_t", ['did you mean "mV"']),
     ("cell.hh.channel.na.g_max=100", "cell.hh.channel.na.g_max", ["a conductance", "per area", "mS/cm^2"]),
     ('cell.hh.channel.na.g_max="-1 nS"', "cell.hh.channel.na.g_max", ["negative"]),

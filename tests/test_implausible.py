@@ -44,7 +44,7 @@ DUE = [
     ("cell.hh.spike={rule='peak', threshold='-20 mV'}", ["peak", "every step"]),
     ("cell.hh.spike={rule='level', threshold='-20 mV', refractory='0.1 ms'}", ["0.1 ms", "every step"]),
     ("projection.0.weight={normal=['6 nS', '6 nS']}", ["projection[0].weight", "16%", "6.5 nS"]),
-    ("projection.0.delay={normal=['1 ms', '1 ms'], max='2 ms'}", ["below 0 ms", "16% of the draws lie above 2 ms"]),
+    ("projection.0.delay={normal=['1 ms', '1 ms'], max='2 ms'}", ["below 0 ms", "lie above 2 ms"]),
     ("cell.hh.channel.k.g_max={normal=['6 uS', '6 uS']}", ["cell.hh.channel.k.g_max", "16%", "below 0 nS"]),
     ("population.exc.initial.\"g.exc\"={normal=['40 nS', '40 nS']}", ["initial.g.exc", "16%", "nS"]),
     ("population.exc.initial.\"na.m\"={normal=[0.5, 0.5]}", ["initial.na.m", "16%", "below 0 ", "above 1 "]),

@@ -67,10 +67,8 @@ _SPELLINGS = {
     "m": ("meter", "meters", "metre", "metres"),
 }
 _PREFIXES = {"milli": "m", "micro": "u", "nano": "n", "pico": "p", "kilo": "k", "mega": "M", "centi": "c"}
-_LONG = re.compile(
-    rf"({'|'.join(_PREFIXES)}|[mµμunpkMc]|)({'|'.join(n for names in _SPELLINGS.values() for n in names)})",
-    re.I,
-)
+_WORDS = "|".join(name for names in _SPELLINGS.values() for name in names)
+_LONG = re.compile(rf"((?i:{'|'.join(_PREFIXES)})|[mµμunpkMc]|)((?i:{_WORDS})|(?:S|V|A|F|s|Hz|m))")
 _OHM = re.compile(r"(?:[a-zµμ]*)(?:ohms?|Ω|Ω)", re.I)
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?|[+-]?(?:inf|nan)\w*)\s*(.*?)\s*", re.I)
@@ -191,7 +189,7 @@ def _symbol(word: str) -> str:
         return word
     prefix, unit = match.groups()
     short = _PREFIXES.get(prefix.lower(), prefix) if prefix else ""
-    return short + next(symbol for symbol, names in _SPELLINGS.items() if unit.lower() in names)
+    return short + next((symbol for symbol, names in _SPELLINGS.items() if unit.lower() in names), unit)
 
 
 def write(number: float, unit: str) -> str:
