@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.cell import structure_of
-from hhsim.model import Constant, Model, PoissonInput
+from hhsim.model import Model, constant
 from hhsim.network.connections import IN_DEGREE_MAX, SLOTS, SPAN_FIRST_LANE, SPAN_LANES, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.state import aligned
@@ -49,9 +49,9 @@ def channels_of(
     for about, weight in zip(connections.projections, connections.uniform_weights, strict=True):
         first = int(about[SPAN_FIRST_LANE])
         rows.append((bool(np.isnan(weight)), first, first + int(about[SPAN_LANES]), int(about[SLOTS])))
-    for one in _poisson(model):
+    for one in model.poisson_inputs:
         place = layout.places[one.target]
-        rows.append((not isinstance(one.weight, Constant), place.first, place.end, 1))
+        rows.append((constant(one.weight) is None, place.first, place.end, 1))
     channels = np.zeros((len(rows), CHANNEL_COLUMNS), np.int64)
     sizes = [0, 0]
     for channel, (individual, first, end, ring) in zip(channels, rows, strict=True):
@@ -75,10 +75,6 @@ def portion(channels: npt.NDArray[np.int64], part: npt.NDArray[np.int64], sums: 
     return np.concatenate([np.zeros(0, np.int64), *(each.ravel() for each in places)])
 
 
-def _poisson(model: Model) -> list[PoissonInput]:
-    return [one for one in model.inputs if isinstance(one, PoissonInput)]
-
-
 def build_arrivals(
     model: Model, layout: Layout, connections: Connections, blocks: range | None = None
 ) -> Arrivals:
@@ -90,8 +86,9 @@ def build_arrivals(
     for number, projection in enumerate(model.projections):
         weight = 1.0 if channels[number, SUMS] else float(connections.uniform_weights[number])
         entries += [(number, target, projection.receptor, weight) for target in projection.targets]
-    for number, one in enumerate(_poisson(model), start=len(model.projections)):
-        weight = one.weight.value if isinstance(one.weight, Constant) else 1.0
+    for number, one in enumerate(model.poisson_inputs, start=len(model.projections)):
+        common = constant(one.weight)
+        weight = 1.0 if common is None else common
         entries.append((number, one.target, one.receptor, weight))
 
     by_population: dict[str, list[tuple[int, int, float]]] = {name: [] for name in model.populations}

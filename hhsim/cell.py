@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
-from hhsim.model import CellType, Constant, Model, StepCurrent, Value
+from hhsim.model import CellType, Method, Model, Precision, SpikeRuleName, Value, constant
 
 HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
 
@@ -23,9 +23,9 @@ class Structure:
 
     channels: tuple[tuple[str, Channel], ...]  # (key in the cell, definition)
     receptors: tuple[tuple[str, Receptor], ...]
-    rule: str
-    method: str
-    precision: str
+    rule: SpikeRuleName
+    method: Method
+    precision: Precision
     varying: tuple[str, ...]  # parameters that have a value for each cell: "capacitance", "na.g_max"
     driven: bool  # some of its cells get a step current
 
@@ -79,7 +79,7 @@ def values_of(cell: CellType) -> dict[str, Value]:
 
 def structure_of(model: Model, cell: CellType) -> Structure:
     """The structure of `cell` as `model` runs it."""
-    varying = tuple(name for name, value in values_of(cell).items() if not isinstance(value, Constant))
+    varying = tuple(name for name, value in values_of(cell).items() if constant(value) is None)
     return Structure(
         tuple((channel.key, all_channels()[channel.model]) for channel in cell.channels),
         tuple((receptor.key, all_receptors()[receptor.model]) for receptor in cell.receptors),
@@ -87,10 +87,7 @@ def structure_of(model: Model, cell: CellType) -> Structure:
         model.run.method,
         model.run.precision,
         varying,
-        any(
-            isinstance(one, StepCurrent) and model.populations[one.target].cell == cell.name
-            for one in model.inputs
-        ),
+        any(model.populations[one.target].cell == cell.name for one in model.step_currents),
     )
 
 

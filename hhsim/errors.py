@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 
 class HhsimError(Exception):
@@ -303,3 +304,11 @@ class StateRefused(HhsimError):
             f'population.{self.population}.initial: "{self.state}" has no steady value at v = {self.v:g} mV, '
             f"where its rates are {self.alpha:g} and {self.beta:g} per ms"
         )
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises ValueError for a number of threads that is none; None leaves it to hhsim."""
+    if threads is not None and (
+        isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1
+    ):
+        raise ValueError(f"threads must be a whole number from 1 on, found {threads!r}")

@@ -3,17 +3,22 @@
 A Poisson train is drawn window by window: within a window of steps the gaps between its spikes are
 exponential, keyed by (seed, input, cell, window, draw). The exponential distribution has no memory, so that
 starting afresh at each window changes nothing, and a train can be entered at any step without its past.
+
+An input is known by what it is, not by its place in the config: by its model, its target, its name if it has
+one, and its number among those that share all of these.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.jit import compiled
-from hhsim.model import Constant, Model, PoissonInput, StepCurrent
+from hhsim.model import Input, Model, constant
 from hhsim.network.layout import Layout
 from hhsim.random import (
     Purpose,
@@ -60,7 +65,18 @@ def _steps(time: float, dt: float, steps: int) -> int:
     return max(0, round(min(time / dt, steps)))
 
 
-def _driven(one: PoissonInput | StepCurrent, layout: Layout, blocks: range) -> tuple[int, int]:
+def _identities(inputs: Iterable[Input]) -> list[tuple[str, ...]]:
+    """By what names the draws of each of several inputs of one model are keyed."""
+    earlier: Counter[tuple[str, ...]] = Counter()
+    found = []
+    for one in inputs:
+        own = (one.target, one.name) if one.name else (one.target,)
+        found.append((*own, str(earlier[own])))
+        earlier[own] += 1
+    return found
+
+
+def _driven(one: Input, layout: Layout, blocks: range) -> tuple[int, int]:
     """The cells of an input that are in `blocks`, a half-open range."""
     nodes = layout.places[one.target].nodes_in(blocks)
     first = min(max(one.nodes[0], nodes.start), one.nodes[1])
@@ -71,13 +87,13 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
     """The Poisson inputs of the cells of some blocks, or all."""
     mine = range(layout.blocks) if blocks is None else blocks
     real = np.dtype(model.run.precision)
-    inputs = [(i, one) for i, one in enumerate(model.inputs) if isinstance(one, PoissonInput)]
+    inputs = model.poisson_inputs
     table = np.zeros((len(inputs), 8), np.int64)
     keys = np.zeros((len(inputs), 2), np.uint64)
     gaps = np.zeros(len(inputs))
     weights: list[npt.NDArray[np.float64]] = []
     offset = 0
-    for row, (number, one) in enumerate(inputs):
+    for row, (one, names) in enumerate(zip(inputs, _identities(inputs), strict=True)):
         first, last = _driven(one, layout, mine)
         expected = one.rate * model.run.dt  # spikes in a step
         cells = last - first
@@ -88,12 +104,12 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
             offset,
             _steps(one.start, model.run.dt, model.run.steps),
             _steps(one.stop, model.run.dt, model.run.steps) if expected > RAREST else 0,
-            not isinstance(one.weight, Constant),
+            constant(one.weight) is None,
             first - one.nodes[0],
         )
-        keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(one.target, str(number)))
+        keys[row] = seed_key(model.run.seed), stream_key(Purpose.POISSON, identify(*names))
         gaps[row] = 1 / expected if expected > RAREST else np.inf
-        identity = identify("poisson", one.target, str(number))
+        identity = identify("poisson", *names)
         drawn = draw_values(model.run.seed, Purpose.WEIGHT, identity, one.weight, first, cells)
         weights.append(in_precision(drawn, model.run.precision, f'weight of the input of "{one.target}"'))
         offset += cells
@@ -115,14 +131,13 @@ def build_currents(model: Model, layout: Layout, blocks: range | None = None) ->
     rows: list[tuple[int, int, int, int, int]] = []
     amplitudes: list[npt.NDArray[np.float64]] = []
     offset = 0
-    for number, one in enumerate(model.inputs):
-        if not isinstance(one, StepCurrent):
-            continue
+    inputs = model.step_currents
+    for one, names in zip(inputs, _identities(inputs), strict=True):
         first, last = _driven(one, layout, mine)
         lane = layout.places[one.target].first
         on, off = (_steps(time, model.run.dt, model.run.steps) for time in (one.start, one.stop))
         rows.append((lane + first, lane + last, on, off, offset))
-        identity = identify("current", one.target, str(number))
+        identity = identify("current", *names)
         drawn = draw_values(model.run.seed, Purpose.AMPLITUDE, identity, one.amplitude, first, last - first)
         where = f'amplitude of the input of "{one.target}"'
         amplitudes.append(in_precision(drawn, model.run.precision, where))

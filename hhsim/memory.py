@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import assert_never
 
 import numpy as np
 
 from hhsim.cell import structure_of
 from hhsim.errors import HhsimError, NotEnoughMemory
-from hhsim.model import Constant, Model, Projection, Uniform
+from hhsim.model import Constant, Model, Normal, Projection, Uniform
 from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses, tile
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
@@ -121,14 +122,16 @@ def needed(model: Model, threads: int, ranks: int = 1) -> Memory:
 
 def _slots(projection: Projection, dt: float) -> int:
     """Steps for which arrivals are kept: as far as the delays of a projection are likely to be apart."""
-    match projection.delay:
+    delay = projection.delay
+    match delay:
         case None | Constant():
             return 1
         case Uniform(low, high):
             least, most = low, high
-        case delay:
-            least, most = max(delay.mean - 6 * delay.sd, delay.min, 0.0), delay.mean + 6 * delay.sd
-            most = min(most, delay.max)
+        case Normal(mean, sd, low, high):
+            least, most = max(mean - 6 * sd, low, 0.0), min(mean + 6 * sd, high)
+        case _:
+            assert_never(delay)
     return 1 + round(min(max((most - least) / dt, 0.0), MOST_STEPS))
 
 

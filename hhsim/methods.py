@@ -11,7 +11,20 @@ gates and with conductances at the middle of the step: error of order dt².
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
+
+from hhsim.model import Method
+
+
+def leads(method: Method) -> bool:
+    """Whether gates and conductances are half a step ahead of the potential."""
+    match method:
+        case "exponential_euler":
+            return False
+        case "staggered":
+            return True
+        case _:
+            assert_never(method)
 
 
 def next_gate(x: Any, rise: Any, z: Any, share: Any) -> Any:

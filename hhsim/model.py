@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,29 @@ Value = Constant | Normal | Uniform
 
 def mean(value: Value) -> float:
     """The mean of `value`, clipping left out."""
-    if isinstance(value, Constant):
-        return value.value
-    return value.mean if isinstance(value, Normal) else value.low / 2 + value.high / 2
+    match value:
+        case Constant(number):
+            return number
+        case Normal(middle):
+            return middle
+        case Uniform(low, high):
+            return low / 2 + high / 2
+        case _:
+            assert_never(value)
 
 
-InitialValue = Constant | Normal | Uniform | FromFile | Steady
+def constant(value: Value | None) -> float | None:
+    """The number that all cells or synapses share; None where each has its own, drawn or from a file."""
+    match value:
+        case Constant(number):
+            return number
+        case None | Normal() | Uniform():
+            return None
+        case _:
+            assert_never(value)
+
+
+SpikeRuleName = Literal["level", "crossing", "peak"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ class SpikeRule:
     After a spike at step k the next is possible at step k + round(refractory / dt).
     """
 
-    rule: Literal["level", "crossing", "peak"]
+    rule: SpikeRuleName
     threshold: float  # mV
     refractory: float = 0.0  # ms
 
@@ -91,6 +108,7 @@ class CellType:
     channels: tuple[Mechanism, ...]
     receptors: tuple[Mechanism, ...]
     spike: SpikeRule
+    area: float | None = field(default=None, compare=False)  # um^2, if the config says; unused
 
 
 @dataclass(frozen=True)
@@ -145,6 +163,30 @@ class EdgesFromFile:
 Rule = PairwiseBernoulli | FixedOutdegree | FixedIndegree | OneToOne | AllToAll | EdgesFromFile
 
 
+def is_random(rule: Rule) -> bool:
+    """Whether the number of synapses that `rule` makes is drawn."""
+    match rule:
+        case PairwiseBernoulli():
+            return True
+        case FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll() | EdgesFromFile():
+            return False
+        case _:
+            assert_never(rule)
+
+
+def in_file(given: Rule | InitialValue) -> bool:
+    """Whether synapses or initial values stand in a file, which fixes the sizes of the populations."""
+    match given:
+        case EdgesFromFile() | FromFile():
+            return True
+        case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
+            return False
+        case Constant() | Normal() | Uniform() | Steady():
+            return False
+        case _:
+            assert_never(given)
+
+
 @dataclass(frozen=True)
 class Projection:
     source: str
@@ -166,6 +208,7 @@ class PoissonInput:
     rate: float  # 1/ms
     weight: Value  # nS
     receptor: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +220,7 @@ class StepCurrent:
     start: float  # ms
     stop: float  # ms
     amplitude: Value  # pA
+    name: str = ""
 
 
 Input = PoissonInput | StepCurrent
@@ -192,6 +236,7 @@ class Trace:
     every: float  # ms
 
 
+Method = Literal["exponential_euler", "staggered"]
 Precision = Literal["float64", "float32"]
 
 
@@ -199,7 +244,7 @@ Precision = Literal["float64", "float32"]
 class RunSettings:
     duration: float  # ms
     dt: float  # ms
-    method: Literal["exponential_euler", "staggered"]
+    method: Method
     precision: Precision
     seed: int
 
@@ -240,11 +285,36 @@ class Model:
     def cell_of(self, population: str) -> CellType:
         return self.cells[self.populations[population].cell]
 
+    @property
+    def poisson_inputs(self) -> tuple[PoissonInput, ...]:
+        """Those inputs that are Poisson trains, by name; those of one name in the order of the config."""
+        return tuple(sorted(self._inputs_by_kind[0], key=lambda one: one.name))
+
+    @property
+    def step_currents(self) -> tuple[StepCurrent, ...]:
+        """Those inputs that are step currents, by name; those of one name in the order of the config."""
+        return tuple(sorted(self._inputs_by_kind[1], key=lambda one: one.name))
+
+    @property
+    def _inputs_by_kind(self) -> tuple[tuple[PoissonInput, ...], tuple[StepCurrent, ...]]:
+        trains: list[PoissonInput] = []
+        currents: list[StepCurrent] = []
+        for one in self.inputs:
+            match one:
+                case PoissonInput():
+                    trains.append(one)
+                case StepCurrent():
+                    currents.append(one)
+                case _:
+                    assert_never(one)
+        return tuple(trains), tuple(currents)
+
     def expected_synapses(self, projection: Projection) -> float | None:
         """How many synapses a projection has, or has on average; None if only its edges file can tell."""
         sources = self.populations[projection.source].size
         targets = sum(self.populations[name].size for name in set(projection.targets))
-        match projection.rule:
+        rule = projection.rule
+        match rule:
             case PairwiseBernoulli(p):
                 return p * sources * targets
             case FixedOutdegree(k):
@@ -257,3 +327,5 @@ class Model:
                 return sources * targets
             case EdgesFromFile():
                 return None
+            case _:
+                assert_never(rule)

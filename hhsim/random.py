@@ -15,14 +15,14 @@ from __future__ import annotations
 import hashlib
 import math
 from enum import IntEnum
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import ValueRefused
 from hhsim.jit import JIT_DISABLED, compiled, compiled_inline, intrinsic, types
-from hhsim.model import Constant, Normal, Uniform, Value
+from hhsim.model import Constant, Normal, Uniform, Value, constant
 
 MASK = 2**64 - 1
 IDENTITY_BITS = 56
@@ -152,11 +152,17 @@ def value_from(block: Block, kind: int, a: float, b: float, low: float, high: fl
     return value
 
 
-def distribution(value: Normal | Uniform) -> tuple[int, float, float, float, float]:
-    """The arguments of `value_from` after the block."""
-    if isinstance(value, Normal):
-        return NORMAL, value.mean, value.sd, value.min, value.max
-    return UNIFORM, value.low, value.high, value.low, value.high
+def distribution(value: Value) -> tuple[int, float, float, float, float]:
+    """The arguments of `value_from` after the block, for a value that is no constant."""
+    match value:
+        case Normal(mean, sd, low, high):
+            return NORMAL, mean, sd, low, high
+        case Uniform(low, high):
+            return UNIFORM, low, high, low, high
+        case Constant():
+            raise ValueError("a constant is not drawn")
+        case _:
+            assert_never(value)
 
 
 @compiled
@@ -194,8 +200,9 @@ def draw_values(
 
     The value of an id does not depend on the range in which it is asked for.
     """
-    if isinstance(value, Constant):
-        return np.full(count, float(value.value))
+    common = constant(value)
+    if common is not None:
+        return np.full(count, float(common))
     values = np.empty(count)
     kind, a, b, low, high = distribution(value)
     _draw(seed_key(seed), stream_key(purpose, identity), first_id, kind, a, b, low, high, values)

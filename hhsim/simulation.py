@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hhsim.cell import Structure
 from hhsim.engines.choice import engine_for
 from hhsim.engines.processor import Processor, Spikes
-from hhsim.errors import Diverged
+from hhsim.errors import Diverged, check_threads
 from hhsim.exchange import Alone, Exchange
 from hhsim.model import Model
 from hhsim.network.connections import Connections
@@ -42,7 +42,7 @@ class Simulation:
     device : "cpu", or "cuda:0" and so on for a CUDA device, where threads only build the network
     exchange : the ranks that share the network, and call all that follows together; default: this process
 
-    Raises NotInstalled or NoSuchDevice before any work is done.
+    Raises NotInstalled or NoSuchDevice before any work is done, and ValueError for less than one thread.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Simulation:
         device: str = "cpu",
         exchange: Exchange | None = None,
     ) -> None:
+        check_threads(threads)
         self.model = model
         self.threads = threads
         self.layout = lay_out(model)

@@ -6,7 +6,7 @@ Each group is a named tuple, so that compiled code takes it as one argument.
 from __future__ import annotations
 
 import types
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from hhsim.channels.checks import formula_of
 from hhsim.errors import FileFailed, StateRefused
 from hhsim.formulas.grammar import is_straight
 from hhsim.hdf5 import foreign, open_plain, require_plain
-from hhsim.model import Constant, FromFile, Model, Population, Steady
+from hhsim.methods import leads
+from hhsim.model import Constant, FromFile, Model, Normal, Population, Steady, Uniform
 from hhsim.network.layout import LANES, Layout
 from hhsim.random import Purpose, draw_values, identify, in_precision
 
@@ -114,7 +115,7 @@ def parameter_values(model: Model, population: Population, name: str, nodes: ran
     key, _, what = name.partition(".")
     receptor = dict(structure_of(model, model.cells[population.cell]).receptors).get(key)
     if receptor is not None and what == "decay":
-        dt = model.run.dt * (0.5 if model.run.method == "staggered" else 1.0)
+        dt = model.run.dt * (0.5 if leads(model.run.method) else 1.0)
         names = [f"{key}.{each}" for each in decay_parameters(receptor)]
         given = [parameter_values(model, population, each, nodes) for each in names]
         return np.broadcast_to(on_arrays(receptor, dt, *given)[0], len(nodes)).astype(float)
@@ -133,16 +134,19 @@ def initial_values(model: Model, population: Population, nodes: range | None = N
     values: dict[str, Floats] = {}
     for name in structure.states:
         given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
-        if isinstance(given, FromFile):
-            values[name] = _from_file(given, population, name, nodes)
-        elif isinstance(given, Steady):
-            key, gate = name.split(".")
-            channel = dict(structure.channels)[key]
-            values[name] = _steady(model, population, channel, key, gate, values["v"], nodes)
-        else:
-            identity = identify(population.name, name)
-            about = (model.run.seed, Purpose.INITIAL, identity, given)
-            values[name] = draw_values(*about, nodes.start, len(nodes))
+        match given:
+            case FromFile():
+                values[name] = _from_file(given, population, name, nodes)
+            case Steady():
+                key, gate = name.split(".")
+                channel = dict(structure.channels)[key]
+                values[name] = _steady(model, population, channel, key, gate, values["v"], nodes)
+            case Constant() | Normal() | Uniform():
+                identity = identify(population.name, name)
+                about = (model.run.seed, Purpose.INITIAL, identity, given)
+                values[name] = draw_values(*about, nodes.start, len(nodes))
+            case _:
+                assert_never(given)
     return values
 
 
@@ -242,7 +246,7 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
         clock_rows,
         current_rows,
         refractory,
-        model.run.method == "staggered",
+        leads(model.run.method),
     )
     return cells, structures
 

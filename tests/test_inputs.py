@@ -174,3 +174,66 @@ def test_amplitudes_may_be_distributions():
     amplitudes = (v + 70) * 5 / (1 - np.exp(-100 * 5 / 100))
     assert amplitudes.mean() == pytest.approx(20, abs=4 * 5 / np.sqrt(500))
     assert amplitudes.std() == pytest.approx(5, rel=0.15)
+
+
+# Inputs are keyed by what they are, so that their order in the config draws nothing
+
+
+def tables(*inputs: str) -> str:
+    return "".join(f"[[input]]\n{each}\n" for each in inputs)
+
+
+def train(target: str, extra: str = "", weight: str = '"1 nS"') -> str:
+    about = f'model = "poisson"\ntarget = "{target}"\nrate = "200 Hz"\nreceptor = "exc"'
+    return f"{about}\nweight = {weight}\n{extra}"
+
+
+def step(target: str, extra: str = "") -> str:
+    amplitude = '{ normal = ["5 pA", "1 pA"] }'
+    return f'model = "step_current"\ntarget = "{target}"\namplitude = {amplitude}\n{extra}'
+
+
+DRAWN = '{ normal = ["2 nS", "0.4 nS"] }'
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (train("a"), train("b")),
+        (train("a", weight=DRAWN), step("a")),
+        (step("a"), step("b")),
+        (train("a", 'name = "x"', DRAWN), train("a", 'name = "y"', DRAWN)),
+        (train("a", 'name = "x"'), train("a")),
+        (step("a", 'name = "x"'), step("a", 'name = "y"')),
+    ],
+)
+def test_two_inputs_that_change_places_draw_the_same(first, second) -> None:
+    one, other = (counters(tables(*each), "50 ms") for each in ((first, second), (second, first)))
+    assert one.sha256() == other.sha256()
+
+
+def test_an_input_that_is_added_changes_no_draw_of_the_others() -> None:
+    alone = counters(tables(train("a", weight=DRAWN)), "50 ms")
+    beside = counters(tables(train("b"), step("b"), train("a", weight=DRAWN)), "50 ms")
+    assert np.array_equal(alone.frames[0], beside.frames[0])
+
+
+def test_a_list_of_targets_is_a_table_for_each() -> None:
+    both = train("a").replace('target = "a"', 'target = ["b", "a"]')
+    listed, apart = (counters(tables(*each), "50 ms") for each in ((both,), (train("a"), train("b"))))
+    assert listed.sha256() == apart.sha256()
+
+
+def test_inputs_that_share_all_but_their_place_draw_apart() -> None:
+    twice = counters(tables(train("a"), train("a")), "50 ms")
+    once = counters(tables(train("a")), "50 ms")
+    named = counters(tables(train("a", 'name = "x"')), "50 ms")
+    assert not np.array_equal(twice.frames[0], 2 * once.frames[0])
+    assert not np.array_equal(named.frames[0], once.frames[0])
+
+
+def test_the_name_of_an_input_is_kept() -> None:
+    text = COUNTER.replace("DURATION", "1 ms").replace("SEED", "1") + tables(train("a", 'name = "drive"'))
+    loaded = parse(text)
+    assert [one.name for one in loaded.model.inputs] == ["", "drive"]
+    assert parse(loaded.resolved).model == loaded.model

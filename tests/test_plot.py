@@ -597,7 +597,7 @@ def test_settings_of_the_user_do_not_leak(recording, tmp_path) -> None:
         (["-o", "there.png"], 5, "there.png: the file exists already"),
         (["-o", "nowhere/out.png"], 5, "the folder nowhere does not exist"),
         (["-o", "folder.png"], 5, "is a folder"),
-        (["--start", "200 ms"], 2, "nothing lies between"),
+        (["--start", "200 ms"], 2, "after the end of the recording"),
         (["--population", "esc"], 2, "no population 'esc'"),
         (["--kind", "psd", "--stop", "7 ms"], 2, "a window of 7 ms is too short for a spectrum"),
         (["--kind", "trace"], 2, "no traces of the selected cells were recorded"),
@@ -633,7 +633,7 @@ def test_nothing_to_draw(tmp_path) -> None:
     with pytest.raises(SelectionRefused, match="neither spikes nor traces"):
         draw(empty)
     traces = recordings.write(tmp_path / "traces.h5", {}, np.zeros((100, 3)), sizes={})
-    with pytest.raises(SelectionRefused, match="no spikes of the selected populations"):
+    with pytest.raises(SelectionRefused, match="no spikes were recorded, as rate needs"):
         draw(traces, kinds=["rate"])
     with pytest.raises(FileFailed, match="there is no such file"):
         draw(tmp_path / "nowhere.h5")

@@ -83,7 +83,7 @@ def test_a_part(command, small_run) -> None:
     ("arguments", "code", "message"),
     [
         (["--population", "esc"], 2, "there are: exc, inh"),
-        (["--start", "100 ms"], 2, "nothing lies between 100 and 100 ms"),
+        (["--start", "100 ms"], 2, "starts at 100 ms, after the end"),
         (["--start", "5"], 2, "--start"),
         (["--nodes", "5"], 2, "no range of cells"),
         (["--nodes", "500:600"], 2, "the largest population has 160"),
@@ -157,9 +157,7 @@ def test_undefined_figures_are_dashes(command, tmp_path) -> None:
     assert rows["synchrony χ"] == ["–", "1.00"]
     assert rows["spectrum peak (Hz)"][0] == "–"
     recording(tmp_path / "traces.h5", {}, traces=[TraceColumns("exc", "v", (3, 8), 0.1)])
-    rows = table(command("stats", "traces.h5").out)
-    assert rows["cells"] == ["9"]
-    assert rows["spikes"] == ["–"]
+    assert "no spikes were recorded" in command("stats", "traces.h5").out
 
 
 def test_many_populations_fold_into_blocks(command, tmp_path) -> None:

@@ -26,7 +26,7 @@ from hhsim.bench.traffic import synaptic_events
 from hhsim.config import Loaded
 from hhsim.config.write import write
 from hhsim.engines.choice import on_processor, require
-from hhsim.errors import Diverged, HhsimError
+from hhsim.errors import Diverged, HhsimError, check_threads
 from hhsim.model import Model
 from hhsim.recording import open_recording
 from hhsim.running import Clock
@@ -127,7 +127,8 @@ def plan(
     model = loaded.model
     own = sum(population.size for population in model.populations.values())
     require(device)
-    most = threads or jit.available_processors()
+    check_threads(threads)
+    most = jit.available_processors() if threads is None else threads
     rows = row_threads(most) if on_processor(device) else (most,)
     cases = []
     for size in dict.fromkeys(sizes or [own]):

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import assert_never
 
 from hhsim.errors import HhsimError
 from hhsim.model import (
     AllToAll,
+    Constant,
     EdgesFromFile,
     FixedIndegree,
     FixedOutdegree,
     FromFile,
     Input,
     Model,
+    Normal,
+    OneToOne,
     PairwiseBernoulli,
     Projection,
     Rule,
+    Steady,
     Trace,
+    Uniform,
 )
 
 
@@ -70,11 +76,13 @@ def scaled(model: Model, cells: int) -> Model:
 
 def _rule(model: Model, projection: Projection, sizes: Mapping[str, int]) -> Rule:
     rule = projection.rule
-    if isinstance(rule, PairwiseBernoulli):
-        return PairwiseBernoulli(
-            rule.p * model.populations[projection.source].size / sizes[projection.source]
-        )
-    return rule
+    match rule:
+        case PairwiseBernoulli(p):
+            return PairwiseBernoulli(p * model.populations[projection.source].size / sizes[projection.source])
+        case FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll() | EdgesFromFile():
+            return rule
+        case _:
+            assert_never(rule)
 
 
 def _input(model: Model, one: Input, sizes: Mapping[str, int]) -> Input:
@@ -94,8 +102,13 @@ def _trace(trace: Trace, size: int) -> Trace:
 def _reasons(model: Model, sizes: Mapping[str, int]) -> Iterator[str]:
     for name, population in model.populations.items():
         for state, value in population.initial.items():
-            if isinstance(value, FromFile):
-                yield f"population.{name}.initial.{state} has a value for each cell in {value.path}"
+            match value:
+                case FromFile(path):
+                    yield f"population.{name}.initial.{state} has a value for each cell in {path}"
+                case Constant() | Normal() | Uniform() | Steady():
+                    pass
+                case _:
+                    assert_never(value)
     for i, projection in enumerate(model.projections):
         reason = _obstacle(model, projection, sizes)
         if reason:
@@ -111,12 +124,21 @@ def _obstacle(model: Model, projection: Projection, sizes: Mapping[str, int]) ->
             return "with all_to_all the synapses of a cell grow with the network"
         case EdgesFromFile():
             return f"its synapses are those of {rule.path}"
-        case PairwiseBernoulli(p) if p > 1:
-            return f"a cell has {p * sources:,.0f} sources, more than the {sources:,} cells to choose from"
-        case FixedOutdegree(k, replacement, autapses) | FixedIndegree(k, replacement, autapses):
-            outward = isinstance(rule, FixedOutdegree)
-            choice = (targets if outward else sources) - (not autapses)
-            if k > choice and not (replacement and choice > 0):
-                what = "targets" if outward else "sources"
-                return f"a cell has {k:,} {what}, more than the {choice:,} cells to choose from"
+        case PairwiseBernoulli(p):
+            if p > 1:
+                return (
+                    f"a cell has {p * sources:,.0f} sources, more than the {sources:,} cells to choose from"
+                )
+            return ""
+        case OneToOne():
+            return ""
+        case FixedOutdegree():
+            what, choice = "targets", targets
+        case FixedIndegree():
+            what, choice = "sources", sources
+        case _:
+            assert_never(rule)
+    choice -= not rule.autapses
+    if rule.k > choice and not (rule.replacement and choice > 0):
+        return f"a cell has {rule.k:,} {what}, more than the {choice:,} cells to choose from"
     return ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ from hhsim.stopping import noted
 if TYPE_CHECKING:
     from hhsim.config import Loaded
     from hhsim.exchange import Exchange
+    from hhsim.model import Model
+    from hhsim.running import Summary
 
 STARTED = time.perf_counter()
 
@@ -127,7 +131,15 @@ def run(
             )
     with noted():  # a signal that comes when all is done changes nothing
         if tells:
-            click.echo(summary.to_json()) if as_json else show_summary(summary)
+            click.echo(_json(summary, loaded.model)) if as_json else show_summary(summary)
+
+
+def _json(summary: Summary, model: Model) -> str:
+    """The summary, with what is odd about the config, if anything is."""
+    from hhsim.advice import warnings
+
+    found = list(warnings(model))
+    return json.dumps(asdict(summary) | ({"warnings": found} if found else {}), indent=2)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, assert_never
 
 from hhsim import model
 from hhsim.config import schema
@@ -33,7 +33,7 @@ def build(
         cells={name: _cell(name, parts) for name, parts in document.cells.items()},
         populations=populations,
         projections=tuple(_projection(p) for p in document.projections if p is not None),
-        inputs=tuple(i for s in document.inputs for i in _inputs(s, populations)),
+        inputs=tuple(i for s in document.inputs if s is not None for i in _inputs(s, populations)),
         record_spikes=tuple(populations) if document.spikes is None else document.spikes,
         traces=tuple(_trace(t, populations, run.dt) for t in document.traces if t is not None),
         guards=_guards(document.guards),
@@ -48,31 +48,43 @@ def _cell(name: str, parts: CellParts) -> model.CellType:
         tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.channels.items()),
         tuple(model.Mechanism(key, kind, values) for key, (kind, values) in parts.receptors.items()),
         model.SpikeRule(spike.rule, spike.threshold, spike.refractory),
+        parts.area,
     )
 
 
 def _projection(section: schema.Projection) -> model.Projection:
     delay = section.delay
-    if delay is None and not isinstance(section.rule, model.EdgesFromFile):
+    if delay is None and not model.in_file(section.rule):
         delay = model.Constant(0.0)
     return model.Projection(
         section.source, section.target, section.receptor, section.rule, section.weight, delay
     )
 
 
-def _inputs(section: Any, populations: dict[str, model.Population]) -> list[model.Input]:
-    inputs: list[model.Input] = []
-    for target in section.target:
-        nodes = section.nodes or (0, populations[target].size)
-        if isinstance(section, schema.PoissonInput):
-            inputs.append(
-                model.PoissonInput(
-                    target, nodes, section.start, section.stop, section.rate, section.weight, section.receptor
-                )
+def _inputs(section: schema.Input, populations: dict[str, model.Population]) -> list[model.Input]:
+    return [_input(section, target, populations[target].size) for target in section.target]
+
+
+def _input(section: schema.Input, target: str, size: int) -> model.Input:
+    nodes = section.nodes or (0, size)
+    match section:
+        case schema.PoissonInput():
+            return model.PoissonInput(
+                target,
+                nodes,
+                section.start,
+                section.stop,
+                section.rate,
+                section.weight,
+                section.receptor,
+                section.name,
             )
-        else:
-            inputs.append(model.StepCurrent(target, nodes, section.start, section.stop, section.amplitude))
-    return inputs
+        case schema.StepCurrent():
+            return model.StepCurrent(
+                target, nodes, section.start, section.stop, section.amplitude, section.name
+            )
+        case _:
+            assert_never(section)
 
 
 def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: float) -> model.Trace:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, assert_never
 
 from hhsim import model
 from hhsim.config.problems import KeyPath, Report, unknown
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
-from hhsim.config.schema import PoissonInput, Projection, Trace
+from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
 
+MOST_STEPS = 2**53  # beyond, floats do not count single steps
 MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
 
 
@@ -38,9 +39,26 @@ class _Checks:
 
     def run(self) -> None:
         run = self.document.run
-        if run is not None and known(run.duration, run.dt) and not is_multiple(run.duration, run.dt):
-            text = f"{run.duration:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add(("run", "duration"), text)
+        if run is not None:
+            self.multiple(run.duration, ("run", "duration"))
+
+    def multiple(self, time: Any, path: KeyPath) -> None:
+        """A time must be a whole number of steps, and not more of them than can be counted."""
+        run = self.document.run
+        if run is None or not known(time, run.dt) or is_multiple(time, run.dt):
+            return
+        text, dt = self.typed(path, time), self.typed(("run", "dt"), run.dt)
+        if time / run.dt >= MOST_STEPS:
+            text = f"{text} is too long: {time / run.dt:.2g} steps of {dt}, and at most 2**53 can be counted"
+        elif time < run.dt / 2:
+            text = f"{text} is shorter than a step, dt = {dt}"
+        else:
+            text = f"{text} is not a multiple of dt = {dt}"
+        self.report.add(path, text)
+
+    def typed(self, path: KeyPath, time: float) -> str:
+        """A time as it was typed; its default in ms if it was left out."""
+        return self.document.typed(path, f"{time:g} ms")
 
     def cells(self) -> None:
         used = set()
@@ -60,7 +78,7 @@ class _Checks:
         targets = self.targets(projection.target, path)
         self.receptor(projection.receptor, targets, path)
         rule = projection.rule
-        from_file = isinstance(rule, model.EdgesFromFile)
+        from_file = known(rule) and model.in_file(rule)
         if projection.weight is None and known(rule) and not from_file:
             self.report.add((*path, "weight"), 'is missing: the weight of each synapse, such as "6 nS"')
         if from_file and known(projection.target) and len(projection.target) > 1:
@@ -71,42 +89,57 @@ class _Checks:
     def rule(self, source: str, targets: tuple[str, ...], rule: model.Rule, path: KeyPath) -> None:
         sources = self.size([source])
         candidates = self.size(targets)
-        if isinstance(rule, model.OneToOne) and sources and candidates and sources != candidates:
-            self.report.add(
-                path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
-            )
-        if not isinstance(rule, model.FixedOutdegree | model.FixedIndegree):
-            return
-        outward = isinstance(rule, model.FixedOutdegree)
-        key = "fixed_outdegree" if outward else "fixed_indegree"
+        match rule:
+            case model.OneToOne():
+                if sources and candidates and sources != candidates:
+                    self.report.add(
+                        path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
+                    )
+                return
+            case model.PairwiseBernoulli() | model.AllToAll() | model.EdgesFromFile():
+                return
+            case model.FixedOutdegree():
+                key, what, several = "fixed_outdegree", "targets", candidates
+            case model.FixedIndegree():
+                key, what, several = "fixed_indegree", "sources", sources
+            case _:
+                assert_never(rule)
         if not rule.autapses and source not in targets:
             text = f'has no effect: the source "{source}" is not among the targets'
             self.report.add((*path, "autapses"), text)
             return
-        several = candidates if outward else sources
         if several is None:
             return
         several -= not rule.autapses
         if rule.k > several and not (rule.replacement and several > 0):
-            what = "targets" if outward else "sources"
             limit = "" if rule.autapses else ", a cell itself left out"
             way = "" if rule.replacement or several == 0 else "; replacement = true would allow more"
             self.report.add(
                 (*path, key), f"{rule.k} is more than the {several} {what} to choose from{limit}{way}"
             )
 
-    def input(self, section: Any, path: KeyPath) -> None:
+    def input(self, section: Input, path: KeyPath) -> None:
         targets = self.targets(section.target, path)
-        if isinstance(section, PoissonInput):
-            self.receptor(section.receptor, targets, path)
-            run = self.document.run
-            if run is not None and known(section.rate, run.dt) and section.rate * run.dt > MOST_SPIKES:
-                text = f"is {section.rate * run.dt:g} spikes in each step of {run.dt:g} ms"
-                self.report.add((*path, "rate"), f"{text}; at most {MOST_SPIKES} can be counted")
+        match section:
+            case PoissonInput():
+                self.receptor(section.receptor, targets, path)
+                self.rate(section.rate, (*path, "rate"))
+            case StepCurrent():
+                pass
+            case _:
+                assert_never(section)
         if known(section.start, section.stop) and section.start > section.stop:
-            text = f"is before start ({section.stop:g} ms < {section.start:g} ms)"
+            start = self.typed((*path, "start"), section.start)
+            text = f"is before start ({self.typed((*path, 'stop'), section.stop)} < {start})"
             self.report.add((*path, "stop"), text)
         self.nodes(section.nodes, targets, path)
+
+    def rate(self, rate: Any, path: KeyPath) -> None:
+        run = self.document.run
+        if run is not None and known(rate, run.dt) and rate * run.dt > MOST_SPIKES:
+            dt = self.typed(("run", "dt"), run.dt)
+            text = f"{self.typed(path, rate)} is {rate * run.dt:g} spikes in each step of {dt}"
+            self.report.add(path, f"{text}; at most {MOST_SPIKES} can be counted")
 
     def record(self) -> None:
         document = self.document
@@ -127,11 +160,7 @@ class _Checks:
                     self.report.add(path, text)
 
     def trace(self, trace: Trace, path: KeyPath) -> None:
-        run = self.document.run
-        every = trace.every
-        if every is not None and run is not None and known(every, run.dt) and not is_multiple(every, run.dt):
-            text = f"{every:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add((*path, "every"), text)
+        self.multiple(trace.every, (*path, "every"))
         if trace.population is BROKEN:
             return
         self.exist([(trace.population, (*path, "population"))])
@@ -142,17 +171,16 @@ class _Checks:
             self.report.add((*path, "variable"), f'"{trace.variable}": {text}')
 
     def guards(self) -> None:
-        guards, run = self.document.guards, self.document.run
+        guards = self.document.guards
         if guards is None:
             return
         if guards.rate_max is None and guards.silent_for is None and guards.v_range is None:
             self.report.add(("guards",), "has no effect: set rate_max, silent_for or v_range")
-        if run is not None and known(guards.every, run.dt) and not is_multiple(guards.every, run.dt):
-            text = f"{guards.every:g} ms is not a multiple of dt = {run.dt:g} ms"
-            self.report.add(("guards", "every"), text)
+        self.multiple(guards.every, ("guards", "every"))
         silent_for = guards.silent_for
         if silent_for is not None and known(silent_for, guards.every) and silent_for < guards.every:
-            text = f"is shorter than every = {guards.every:g} ms, how often the guards look"
+            every = self.typed(("guards", "every"), guards.every)
+            text = f"is shorter than every = {every}, how often the guards look"
             self.report.add(("guards", "silent_for"), text)
 
     def targets(self, target: Any, path: KeyPath) -> list[str]:
@@ -215,4 +243,4 @@ def known(*values: Any) -> bool:
 def is_multiple(time: float, dt: float) -> bool:
     """Whether `time` is a positive whole number of steps, but for rounding."""
     steps = time / dt
-    return steps < 2**53 and round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)
+    return steps < MOST_STEPS and round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * max(1.0, steps)

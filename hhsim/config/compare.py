@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hhsim.config.names import as_key
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -28,7 +30,7 @@ def differing_keys(a: str, b: str) -> list[Entry]:
 def _walk(path: str, a: Any, b: Any) -> Iterator[Entry]:
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in dict.fromkeys([*a, *b]):
-            at = f'"{key}"' if "." in key else key
+            at = as_key(key)
             yield from _walk(f"{path}.{at}" if path else at, a.get(key), b.get(key))
     elif _of_tables(a) and _of_tables(b):
         for i in range(max(len(a), len(b))):

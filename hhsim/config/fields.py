@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.config.measures import Measure
+from hhsim.config.names import escaped, not_a_label, unstorable
 from hhsim.config.problems import unknown
-from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, escaped, is_text
+from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, typed
 from hhsim.model import FromFile, InitialValue, Steady
 
 
@@ -17,8 +18,9 @@ def file(raw: Any, around: Surroundings) -> Path:
     if not isinstance(raw, str) or not raw:
         raise Wrong(((), f"expected the name of a file, found {describe(raw)}"))
     path = Path(around.folder, raw).absolute()
-    if not is_text(str(path)):
-        raise Wrong(((), f"the path {escaped(str(path))} is not UTF-8 text, which alone an output can hold"))
+    reason = unstorable(str(path))
+    if reason:
+        raise Wrong(((), f"the path {escaped(str(path))} {reason}"))
     if not path.is_file():
         raise Wrong(((), f"there is no file {path}"))
     return path
@@ -49,6 +51,15 @@ def text(raw: Any, around: Surroundings) -> str:
     if not isinstance(raw, str):
         raise Wrong(((), f"expected a text in quotes, found {describe(raw)}"))
     return raw
+
+
+def name(raw: Any, around: Surroundings) -> str:
+    """A name that the user gives to a section: a text of one line."""
+    found = text(raw, around)
+    reason = not_a_label(found)
+    if reason:
+        raise Wrong(((), f"{escaped(found)} {reason}"))
+    return found
 
 
 def yes_or_no(raw: Any, around: Surroundings) -> bool:
@@ -112,7 +123,7 @@ def low_and_high(measure: Measure) -> Reader:
             ((0,), lambda: measure.one(raw[0], around)), ((1,), lambda: measure.one(raw[1], around))
         )
         if low >= high:
-            raise Wrong(((), f"low is not below high ({low:g} and {high:g} {measure.unit})"))
+            raise Wrong(((), f"low is not below high ({typed(raw[0])} and {typed(raw[1])})"))
         return low, high
 
     return read

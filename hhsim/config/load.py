@@ -13,6 +13,7 @@ from hhsim.config.build import build
 from hhsim.config.checks import check
 from hhsim.config.locate import locate
 from hhsim.config.mechanisms import check_mechanisms
+from hhsim.config.names import check_texts
 from hhsim.config.override import apply, flatten_states
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.ranges import check_ranges
@@ -96,6 +97,8 @@ def parse(
     flatten_states(raw, report)
     apply(raw, overrides, run or {}, report)
     _refuse_endless(raw, report)
+    if not check_texts(raw, report):
+        report.raise_if_any()
     document = read(raw, report, folder or Path())
     check(document, report)
     report.raise_if_any()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 
+from hhsim.config.names import KEY, plain_key
 from hhsim.config.problems import KeyPath, show
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_KEY = re.compile(KEY)
 _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.S)
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
@@ -78,9 +79,9 @@ class _Scanner:
         keys = []
         while True:
             self._skip_blank()
-            match = _STRING.match(self.text, self.at) or _BARE.match(self.text, self.at)
+            match = _KEY.match(self.text, self.at)
             assert match is not None
-            keys.append(match.group().strip("\"'"))
+            keys.append(plain_key(match.group()))
             self.at = match.end()
             self._skip_blank()
             if self.text[self.at] != ".":

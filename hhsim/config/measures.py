@@ -10,7 +10,7 @@ from typing import Any
 
 from hhsim.config import units
 from hhsim.config.problems import unknown
-from hhsim.config.reading import Surroundings, Wrong, describe, each, is_number
+from hhsim.config.reading import Surroundings, Wrong, describe, each, is_number, typed
 from hhsim.model import Constant, Normal, Uniform, Value
 
 _DISTRIBUTIONS = {"normal": ("normal", "min", "max"), "uniform": ("uniform",)}
@@ -32,7 +32,7 @@ class Measure:
 
     def one(self, raw: Any, around: Surroundings) -> float:
         """One quantity, in the coherent unit."""
-        return self._within(self._plain(raw, around))
+        return self._within(self._plain(raw, around), raw)
 
     def value(self, raw: Any, around: Surroundings) -> Value:
         """One quantity or a distribution.
@@ -49,7 +49,8 @@ class Measure:
             raise Wrong(*(((key,), _stray(key, kinds, known)) for key in strays))
         if len(kinds) != 1:
             raise Wrong(((), "expected either normal = [mean, sd] or uniform = [low, high]"))
-        return self._normal(raw, around) if kinds == ["normal"] else self._uniform(raw, around)
+        readers = {"normal": self._normal, "uniform": self._uniform}
+        return readers[kinds[0]](raw, around)
 
     def _normal(self, raw: Any, around: Surroundings) -> Value:
         pair = _pair(raw, "normal", "[mean, sd]")
@@ -64,7 +65,7 @@ class Measure:
             raise Wrong(((), f"needs a min above zero, since {self._noun} must be positive"))
         low, high = given.get("min", self.least), given.get("max", self.most)
         if low > high:
-            raise Wrong((("min",), f"is above max ({self._show(low)} > {self._show(high)})"))
+            raise Wrong((("min",), f"is above max ({typed(raw['min'])} > {typed(raw['max'])})"))
         return Normal(mean, sd, low, high)
 
     def _uniform(self, raw: Any, around: Surroundings) -> Value:
@@ -74,13 +75,13 @@ class Measure:
             (("uniform", 1), lambda: self.one(pair[1], around)),
         )
         if low > high:
-            raise Wrong((("uniform",), f"low is above high ({self._show(low)} > {self._show(high)})"))
+            raise Wrong((("uniform",), f"low is above high ({typed(pair[0])} > {typed(pair[1])})"))
         return Uniform(low, high)
 
     def _spread(self, raw: Any, around: Surroundings) -> float:
         sd = self._plain(raw, around)
         if sd < 0:
-            raise Wrong(((), f"a standard deviation must not be negative, found {describe(raw)}"))
+            raise Wrong(((), f"a standard deviation must not be negative, found {typed(raw)}"))
         return sd
 
     def _plain(self, raw: Any, around: Surroundings) -> float:
@@ -109,24 +110,19 @@ class Measure:
             return Fraction(1)  # the area has been reported
         raise Wrong(((), f'"{raw}" is per area, but the cell has no area; add, say, area = "20000 um^2"'))
 
-    def _within(self, number: float) -> float:
+    def _within(self, number: float, raw: Any) -> float:
         if self.positive and number <= 0:
-            raise Wrong(((), f"must be positive, found {self._show(number)}"))
+            raise Wrong(((), f"must be positive, found {typed(raw)}"))
         if not self.least <= number <= self.most:
             if math.isfinite(self.most):
-                text = f"must lie between {self.least:g} and {self.most:g}, found {self._show(number)}"
+                text = f"must lie between {self.least:g} and {self.most:g}, found {typed(raw)}"
                 raise Wrong(((), text))
-            raise Wrong(((), f"must not be negative, found {self._show(number)}"))
+            raise Wrong(((), f"must not be negative, found {typed(raw)}"))
         return number
 
     @property
     def _noun(self) -> str:
         return units.kind(self.unit) if self.unit else "it"
-
-    def _show(self, number: float) -> str:
-        if self.unit:
-            return units.write(number, self.unit) if math.isfinite(number) else str(number)
-        return f"{number:g}"
 
 
 TIME = Measure("ms", least=0.0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hhsim.config.problems import KeyPath, Report, show, unknown
-from hhsim.config.reading import MOST_DOTS, MOST_SHOWN, describe, escaped, is_text
+from hhsim.config.names import KEY, as_key, escaped, plain_key, unstorable
+from hhsim.config.problems import KeyPath, Report, is_bare, show, unknown
+from hhsim.config.reading import MOST_DOTS, MOST_SHOWN, as_text, describe, is_text
 
-_KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))((?:\[\d+\])*)\s*([.=]|$)""")
+_KEY = re.compile(rf"\s*({KEY})((?:\[\d+\])*)\s*([.=]|$)")
 
 
 def flatten_states(raw: dict[str, Any], report: Report) -> None:
@@ -41,27 +43,42 @@ def apply(
     populations, channels and receptors, and elements of lists, have to be there.
     """
     for override in overrides:
-        option = f"--set {escaped(override)}"
+        option = f"--set {as_text(override)}"
         option = option if len(option) <= MOST_SHOWN else f"{option[:MOST_SHOWN]}…"
         if not is_text(override):
             report.add((), f"{option}: is not UTF-8 text")
             continue
         split = _split(override)
-        if split is None:
-            report.add((), f'{option}: expected KEY.PATH=VALUE, such as run.duration="500 ms"')
-            continue
-        keys, text = split
         try:
-            _set(raw, keys, _value(text), report, option)
+            if split is None:
+                raise _Refused('expected KEY.PATH=VALUE, such as run.duration="500 ms"')
+            reason = next((f"{escaped(key)} {unstorable(key)}" for key in split[0] if unstorable(key)), "")
+            if reason:
+                raise _Refused(f"the key {reason}")
+            _set(raw, split[0], _value(split[1]), report, option)
         except _Refused as refused:
-            report.add((), f"{option}: {refused}")
+            report.add((), f"{option}: {_without_quotes(raw, override) or refused}")
     for key, value in run.items():
         if not is_text(str(value)):
-            report.add((), f"--{key} {escaped(str(value))}: is not UTF-8 text")
+            report.add((), f"--{key} {as_text(str(value))}: is not UTF-8 text")
         elif isinstance(raw.setdefault("run", {}), dict):
             raw["run"][key] = value
             report.given_by[show(("run", key))] = f"--{key}"
     flatten_states(raw, report)
+
+
+def _without_quotes(raw: dict[str, Any], override: str) -> str:
+    """What to type where a name that needs quotes stands in `override` without; empty if none does.
+
+    A shell takes one pair of quotes away: another around the whole keeps them.
+    """
+    populations = raw.get("population")
+    for name in populations if isinstance(populations, dict) else ():
+        start = f"population.{name}."
+        if not is_bare(name) and override.startswith(start):
+            typed = f"population.{as_key(name)}.{override.removeprefix(start)}"
+            return f"{as_key(name)} stands in quotes, as in --set {shlex.quote(typed)}"
+    return ""
 
 
 class _Refused(Exception):
@@ -73,12 +90,15 @@ def _split(override: str) -> tuple[list[str], str] | None:
     keys: list[str] = []
     at = 0
     while match := _KEY.match(override, at):
-        keys.append(next(text for text in match.groups()[:3] if text is not None))
-        keys += re.findall(r"\d+", match.group(4))
+        try:
+            keys.append(plain_key(match.group(1)))
+        except ValueError:
+            return None
+        keys += re.findall(r"\d+", match.group(2))
         at = match.end()
-        if match.group(5) == "=":
+        if match.group(3) == "=":
             return keys, override[at:].strip()
-        if match.group(5) == "":
+        if match.group(3) == "":
             return None
     return None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from hhsim.errors import ConfigRefused, Problem
@@ -13,11 +15,28 @@ MOST_NAMED = 30  # words that a message lists
 KeyPath = tuple[str | int, ...]  # ("projection", 1, "rule"): projection[1].rule
 
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_STATE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+def is_bare(key: str) -> bool:
+    """Whether TOML takes `key` without quotes."""
+    return _BARE.fullmatch(key) is not None
+
+
 def show(path: KeyPath) -> str:
-    """`path` as the user reads it: `projection[1].rule.pairwise_bernoulli`."""
+    """`path` as the user reads and types it: `projection[1].rule.pairwise_bernoulli`.
+
+    A name that TOML wants in quotes has them, but for a state's, such as `g.exc`, which may stand without.
+    """
     text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    for i, part in enumerate(path):
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        state = i == 3 and path[0] == "population" and path[2] == "initial" and _STATE.fullmatch(part)
+        word = part if is_bare(part) or state else json.dumps(part, ensure_ascii=False)
+        text += f".{word}" if text else word
     return text
 
 
@@ -36,10 +55,24 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     near = nearest(word, choices)
     if near is not None:
         return f'unknown {what}; did you mean "{near}"?'
+    return f"unknown {what}; {listed(choices)}"
+
+
+def unknown_model(what: str, word: str, known: Iterable[str]) -> str:
+    """`unknown input model; did you mean "poisson"? known: poisson, step_current`."""
+    choices = list(known)
+    near = nearest(word, choices)
+    meant = f'; did you mean "{near}"? ' if near is not None else "; "
+    return f"unknown {what}{meant}{listed(choices)}"
+
+
+def listed(known: Iterable[str]) -> str:
+    """All there are, or the first of them, for a message."""
+    choices = list(known)
     if not choices:
-        return f"unknown {what}; there is none"
+        return "there is none"
     more = f" and {len(choices) - MOST_NAMED:,} more" if len(choices) > MOST_NAMED else ""
-    return f"unknown {what}; known: {', '.join(choices[:MOST_NAMED])}{more}"
+    return f"known: {', '.join(choices[:MOST_NAMED])}{more}"
 
 
 class Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.config import schema, units
-from hhsim.config.problems import KeyPath, Report, unknown
-from hhsim.config.reading import BROKEN, Surroundings, describe
+from hhsim.config.names import escaped, not_a_population, not_an_identifier
+from hhsim.config.problems import KeyPath, Report, listed, unknown_model
+from hhsim.config.reading import BROKEN, Surroundings, describe, typed
 from hhsim.model import Value
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -23,6 +21,7 @@ class CellParts:
 
     capacitance: Any = BROKEN
     spike: Any = BROKEN
+    area: float | None = None  # um^2
     channels: dict[str, tuple[str, Mapping[str, Value]]] = field(default_factory=dict)
     receptors: dict[str, tuple[str, Mapping[str, Value]]] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
@@ -47,16 +46,29 @@ class CellParts:
 class Document:
     """A config as far as it could be read; a refused value is BROKEN, a refused section None."""
 
+    raw: Mapping[str, Any]  # as it was parsed
     title: Any = ""
     run: schema.Run | None = None
     cells: dict[str, CellParts] = field(default_factory=dict)
     populations: dict[str, schema.Population | None] = field(default_factory=dict)
     initial: dict[str, dict[str, Any]] = field(default_factory=dict)
     projections: list[schema.Projection | None] = field(default_factory=list)
-    inputs: list[Any] = field(default_factory=list)
+    inputs: list[schema.Input | None] = field(default_factory=list)
     spikes: Any = None
     traces: list[schema.Trace | None] = field(default_factory=list)
     guards: schema.Guards | None = None
+
+    def typed(self, path: KeyPath, otherwise: str) -> str:
+        """The text that stands at `path`, or `otherwise` where the config leaves it out."""
+        node: Any = self.raw
+        for part in path:
+            inside = (isinstance(node, dict) and part in node) or (
+                isinstance(node, list) and isinstance(part, int)
+            )
+            if not inside:
+                return otherwise
+            node = node[part]
+        return typed(node)
 
 
 def read(raw: dict[str, Any], report: Report, folder: Path) -> Document:
@@ -64,7 +76,7 @@ def read(raw: dict[str, Any], report: Report, folder: Path) -> Document:
     around = Surroundings(folder)
     top = schema.read(schema.Config, raw, (), report, around)
     assert top is not None
-    document = Document(BROKEN if top.title is BROKEN else top.title)
+    document = Document(raw, BROKEN if top.title is BROKEN else top.title)
     if top.run is not BROKEN:
         document.run = schema.read(schema.Run, top.run, ("run",), report, around)
     for name, table in _tables(top.cell, ("cell",), report):
@@ -93,15 +105,12 @@ def _tables(raw: Any, path: KeyPath, report: Report) -> list[tuple[str, Any]]:
         return []
     if not raw and path in (("cell",), ("population",)):
         report.add(path, f"there is none; add a table such as [{path[-1]}.NAME]")
+    why_not = not_a_population if path == ("population",) else not_an_identifier
     for name in raw:
-        _check_name(name, (*path, name), report)
+        reason = why_not(name)
+        if reason:
+            report.add((*path, name), f"{escaped(name)} {reason}")
     return list(raw.items())
-
-
-def _check_name(name: str, path: KeyPath, report: Report) -> None:
-    """Refuse a name that could not be part of a state's name, of a key path or of a group in a file."""
-    if not _NAME.fullmatch(name):
-        report.add(path, f'"{name}" is no name: letters, digits and _ alone, and no digit at the start')
 
 
 def _list(raw: Any, path: KeyPath, report: Report) -> list[tuple[int, Any]]:
@@ -122,6 +131,7 @@ def _cell(name: str, raw: Any, report: Report, folder: Path) -> CellParts:
         around.area_broken = area is None or area.area is BROKEN
         if area is not None and not around.area_broken:
             around.area = units.read(raw["area"], "um^2")[0]
+            parts.area = area.area
     section = schema.read(schema.Cell, raw, path, report, around)
     if section is None:
         parts.unsure = {"g"}
@@ -162,11 +172,12 @@ def _mechanism(
         if not isinstance(raw, dict):
             report.add(path, f"expected a table with keys, found {describe(raw)}")
         elif name is None:
-            report.add((*path, "model"), f"is missing; known: {', '.join(definitions)}")
+            report.add((*path, "model"), f"is missing; {listed(definitions)}")
         elif not isinstance(name, str):
             report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
         else:
-            report.add((*path, "model"), f'"{name}": {unknown(what, name, definitions)}')
+            text = unknown_model(what, name, definitions)
+            report.add((*path, "model"), f'"{name}": {text}; one of your own comes from --channels FILE.py')
         return
     section = schema.read(
         schema.mechanism(tuple(definition.parameters.items())), raw, path, report, around, key="parameter"
@@ -202,7 +213,7 @@ def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any
     elif not isinstance(name, str):
         report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
     elif name not in schema.INPUTS:
-        report.add((*path, "model"), f'"{name}": {unknown("input model", name, schema.INPUTS)}')
+        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, schema.INPUTS)}')
     else:
         return schema.read(schema.INPUTS[name], raw, path, report, around)
     return None

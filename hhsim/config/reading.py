@@ -90,12 +90,17 @@ def describe(raw: Any) -> str:
 
 def is_text(text: str) -> bool:
     """Whether `text` can be written as UTF-8; what the shell passes on need not be."""
-    return escaped(text) == text
+    return as_text(text) == text
 
 
-def escaped(text: str) -> str:
+def as_text(text: str) -> str:
     """`text` with the bytes that were no UTF-8 written out."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def typed(raw: Any) -> str:
+    """A quantity as it was typed, without quotes."""
+    return " ".join(raw.split()) if isinstance(raw, str) else describe(raw)
 
 
 def is_number(raw: Any) -> bool:

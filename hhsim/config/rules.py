@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hhsim import model
-from hhsim.config.fields import file, probability, text, whole, yes_or_no
-from hhsim.config.problems import KeyPath, unknown
+from hhsim.config.fields import file, name, probability, whole, yes_or_no
+from hhsim.config.problems import KeyPath, unknown, unknown_model
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
 
 _WORDS: dict[str, model.Rule] = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
@@ -21,7 +21,13 @@ _OPTIONS: dict[str, dict[str, Reader]] = {
     "pairwise_bernoulli": {},
     "fixed_outdegree": {"replacement": yes_or_no, "autapses": yes_or_no},
     "fixed_indegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "file": {"edges": text},
+    "file": {"edges": name},
+}
+_MAKERS: dict[str, Callable[..., model.Rule]] = {
+    "pairwise_bernoulli": model.PairwiseBernoulli,
+    "fixed_outdegree": model.FixedOutdegree,
+    "fixed_indegree": model.FixedIndegree,
+    "file": model.EdgesFromFile,
 }
 _KNOWN = (*_NUMBERS, *_WORDS)
 _USAGE = {
@@ -39,7 +45,7 @@ def rule(raw: Any, around: Surroundings) -> model.Rule:
             return _WORDS[raw]
         if raw in _USAGE:
             raise Wrong(((), f'"{raw}" needs its number: rule = {_USAGE[raw]}'))
-        raise Wrong(((), f'"{raw}": {unknown("rule", raw, _KNOWN)}'))
+        raise Wrong(((), f'"{raw}": {unknown_model("rule", raw, _KNOWN)}'))
     if not isinstance(raw, dict):
         raise Wrong(((), f"expected a rule such as {_USAGE['pairwise_bernoulli']}, found {describe(raw)}"))
     chosen = [key for key in raw if key in _KNOWN]
@@ -48,7 +54,7 @@ def rule(raw: Any, around: Surroundings) -> model.Rule:
         strange = [key for key in raw if key not in options]
         if not strange:
             raise Wrong(((), f"names no rule; known: {', '.join(_KNOWN)}"))
-        raise Wrong(*(((key,), unknown("rule", key, _KNOWN)) for key in strange))
+        raise Wrong(*(((key,), unknown_model("rule", key, _KNOWN)) for key in strange))
     if len(chosen) > 1:
         raise Wrong(((), f"names {len(chosen)} rules ({', '.join(chosen)}); it must be one"))
     name = chosen[0]
@@ -71,12 +77,7 @@ def _with_options(name: str, raw: dict[str, Any], around: Surroundings) -> model
         steps.append(((), _edges_missing))
     value, *rest = each(*steps)
     options = dict(zip(given, rest, strict=True))
-    if name == "pairwise_bernoulli":
-        return model.PairwiseBernoulli(value)
-    if name == "file":
-        return model.EdgesFromFile(value, options["edges"])
-    degree = model.FixedOutdegree if name == "fixed_outdegree" else model.FixedIndegree
-    return degree(value, **options)
+    return _MAKERS[name](value, **options)
 
 
 def _option(name: str, key: str, raw: Any, around: Surroundings) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
@@ -19,11 +19,7 @@ from hhsim.config.fields import one_of, whole
 from hhsim.config.problems import KeyPath, Report, unknown
 from hhsim.config.reading import BROKEN, Surroundings, by, describe
 from hhsim.config.rules import rule as read_rule
-from hhsim.model import Constant, Rule, Value
-
-Method = Literal["exponential_euler", "staggered"]
-Precision = Literal["float64", "float32"]
-SpikeRuleName = Literal["level", "crossing", "peak"]
+from hhsim.model import Constant, Method, Precision, Rule, SpikeRuleName, Value
 
 
 class Section(BaseModel):
@@ -87,6 +83,7 @@ class Projection(Section):
 
 
 class PoissonInput(Section):
+    name: Annotated[str, by(fields.name)] = ""
     target: Annotated[tuple[str, ...], by(fields.name_or_names)]
     model: Any
     rate: Annotated[float, by(measures.RATE.one)]
@@ -98,6 +95,7 @@ class PoissonInput(Section):
 
 
 class StepCurrent(Section):
+    name: Annotated[str, by(fields.name)] = ""
     target: Annotated[tuple[str, ...], by(fields.name_or_names)]
     model: Any
     amplitude: Annotated[Value, by(measures.CURRENT.value)]
@@ -106,7 +104,8 @@ class StepCurrent(Section):
     nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
 
 
-INPUTS: Mapping[str, type[Section]] = {"poisson": PoissonInput, "step_current": StepCurrent}
+Input = PoissonInput | StepCurrent
+INPUTS: Mapping[str, type[Input]] = {"poisson": PoissonInput, "step_current": StepCurrent}
 
 
 class Record(Section):

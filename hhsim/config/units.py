@@ -43,6 +43,7 @@ _KINDS = {
     "1/ms": ("a rate", "300 Hz"),
     "um^2": ("an area", "20000 um^2"),
     "um": ("a length", "10 um"),
+    "pA/um^2": ("a current per area", "1 uA/cm^2"),
     "nS/um^2": ("a conductance per area", "0.05 mS/cm^2"),
     "pF/um^2": ("a capacitance per area", "1 uF/cm^2"),
 }
@@ -53,6 +54,22 @@ COMMON_UNITS = (
     *("S", "mS", "uS", "nS", "pS", "m", "cm", "mm", "um", "nm", "um^2", "cm^2", "mm^2"),
     *("S/cm^2", "mS/cm^2", "uS/cm^2", "nS/cm^2", "pS/um^2", "uF/cm^2", "nF/cm^2", "pF/um^2"),
 )
+
+# How people write out units, and prefixes, in lower case.
+_SPELLINGS = {
+    "s": ("sec", "secs", "second", "seconds"),
+    "min": ("mins", "minute", "minutes"),
+    "Hz": ("hertz", "hz"),
+    "V": ("volt", "volts"),
+    "A": ("amp", "amps", "ampere", "amperes"),
+    "S": ("siemens", "mho", "mhos"),
+    "F": ("farad", "farads"),
+    "m": ("meter", "meters", "metre", "metres"),
+}
+_PREFIXES = {"milli": "m", "micro": "u", "nano": "n", "pico": "p", "kilo": "k", "mega": "M", "centi": "c"}
+_WORDS = "|".join(name for names in _SPELLINGS.values() for name in names)
+_LONG = re.compile(rf"((?i:{'|'.join(_PREFIXES)})|[mµμunpkMc]|)((?i:{_WORDS})|(?:S|V|A|F|s|Hz|m))")
+_OHM = re.compile(r"(?:[a-zµμ]*)(?:ohms?|Ω|Ω)", re.I)
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d+))?|[+-]?(?:inf|nan)\w*)\s*(.*?)\s*", re.I)
 _UNIT = re.compile(r"[\w\s*/^().·²³-]+")
@@ -142,8 +159,37 @@ def _factor(name: str, unit: str) -> Fraction | None:
 
 
 def _unknown_unit(name: str) -> str:
-    found = nearest(name, COMMON_UNITS)
+    found = _meant(name)
+    if _OHM.fullmatch(name):
+        return f'unknown unit "{name}"; a conductance is in S: that of 100 megaohms is "10 nS"'
+    if name.lower() in ("h", "hr", "hrs", "hour", "hours"):
+        return f'unknown unit "{name}"; an hour is "60 min"'
+    if name.lower() in ("d", "day", "days"):
+        return f'unknown unit "{name}"; a day is "1440 min"'
     return f'unknown unit "{name}"' + (f'; did you mean "{found}"?' if found else "")
+
+
+def _meant(name: str) -> str | None:
+    """The unit that `name` most likely stands for: its other spellings first, then what looks like it."""
+    spelled = re.sub(r"([A-Za-zµμ])([2²]|\*\*2)(?!\d)", r"\1^2", name.strip())
+    spelled = re.sub(r"[A-Za-zµμ]+", lambda word: _symbol(word.group()), spelled)
+    try:
+        if spelled != name and _UNIT.fullmatch(spelled):
+            _registry().parse_units(spelled)
+            return spelled
+    except Exception:  # as in `_factor`
+        pass
+    return nearest(name, COMMON_UNITS)
+
+
+def _symbol(word: str) -> str:
+    """The symbol of a unit that is written out in some way: "msecs" is ms, "kHertz" kHz, "MicroS" uS."""
+    match = _LONG.fullmatch(word)
+    if match is None:
+        return word
+    prefix, unit = match.groups()
+    short = _PREFIXES.get(prefix.lower(), prefix) if prefix else ""
+    return short + next((symbol for symbol, names in _SPELLINGS.items() if unit.lower() in names), unit)
 
 
 def write(number: float, unit: str) -> str:

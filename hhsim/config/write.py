@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
+from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.config import units
+from hhsim.config.names import as_key, quoted
 from hhsim.model import (
+    AllToAll,
     CellType,
     Constant,
     EdgesFromFile,
@@ -27,6 +29,8 @@ from hhsim.model import (
     Projection,
     Rule,
     Steady,
+    StepCurrent,
+    Uniform,
 )
 
 
@@ -34,12 +38,12 @@ def write(model: Model) -> str:
     """The config of `model`; reading it gives an equal model."""
     run = model.run
     lines = [
-        f"title = {_text(model.title)}",
+        f"title = {quoted(model.title)}",
         *_header("[run]"),
         f"duration = {_quantity(run.duration, 'ms')}",
         f"dt = {_quantity(run.dt, 'ms')}",
-        f"method = {_text(run.method)}",
-        f"precision = {_text(run.precision)}",
+        f"method = {quoted(run.method)}",
+        f"precision = {quoted(run.precision)}",
         f"seed = {run.seed}",
     ]
     for cell in model.cells.values():
@@ -54,8 +58,8 @@ def write(model: Model) -> str:
     for trace in model.traces:
         lines += [
             *_header("[[record.trace]]"),
-            f"population = {_text(trace.population)}",
-            f"variable = {_text(trace.variable)}",
+            f"population = {quoted(trace.population)}",
+            f"variable = {quoted(trace.variable)}",
             f"nodes = {list(trace.nodes)}",
             f"every = {_quantity(trace.every, 'ms')}",
         ]
@@ -81,7 +85,7 @@ def _cell(cell: CellType) -> list[str]:
     lines = [
         *_header(f"[cell.{cell.name}]"),
         f"capacitance = {_value(cell.capacitance, 'pF')}",
-        f"spike = {{ rule = {_text(spike.rule)}, threshold = {_quantity(spike.threshold, 'mV')}, "
+        f"spike = {{ rule = {quoted(spike.rule)}, threshold = {_quantity(spike.threshold, 'mV')}, "
         f"refractory = {_quantity(spike.refractory, 'ms')} }}",
     ]
     kinds = (("channel", cell.channels, all_channels()), ("receptor", cell.receptors, all_receptors()))
@@ -89,7 +93,7 @@ def _cell(cell: CellType) -> list[str]:
         for mechanism in mechanisms:
             lines += [
                 *_header(f"[cell.{cell.name}.{kind}.{mechanism.key}]"),
-                f"model = {_text(mechanism.model)}",
+                f"model = {quoted(mechanism.model)}",
             ]
             parameters = definitions[mechanism.model].parameters
             for name, value in mechanism.parameters.items():
@@ -98,25 +102,26 @@ def _cell(cell: CellType) -> list[str]:
 
 
 def _population(population: Population, cell: CellType) -> list[str]:
+    name = as_key(population.name)
     lines = [
-        *_header(f"[population.{population.name}]"),
-        f"cell = {_text(population.cell)}",
+        *_header(f"[population.{name}]"),
+        f"cell = {quoted(population.cell)}",
         f"size = {population.size}",
-        *_header(f"[population.{population.name}.initial]"),
+        *_header(f"[population.{name}.initial]"),
     ]
     receptors = {f"g.{receptor.key}" for receptor in cell.receptors}
     for state, value in population.initial.items():
         unit = "mV" if state == "v" else "nS" if state in receptors else ""
-        lines.append(f"{_text(state)} = {_value(value, unit)}")
+        lines.append(f"{quoted(state)} = {_value(value, unit)}")
     return lines
 
 
 def _projection(projection: Projection) -> list[str]:
     lines = [
         *_header("[[projection]]"),
-        f"source = {_text(projection.source)}",
+        f"source = {quoted(projection.source)}",
         f"target = {_names(projection.targets)}",
-        f"receptor = {_text(projection.receptor)}",
+        f"receptor = {quoted(projection.receptor)}",
         f"rule = {_rule(projection.rule, autapses_possible=projection.source in projection.targets)}",
     ]
     if projection.weight is not None:
@@ -127,32 +132,41 @@ def _projection(projection: Projection) -> list[str]:
 
 
 def _rule(rule: Rule, *, autapses_possible: bool) -> str:
-    if isinstance(rule, PairwiseBernoulli):
-        return f"{{ pairwise_bernoulli = {_number(rule.p)} }}"
-    if isinstance(rule, EdgesFromFile):
-        return f"{{ file = {_text(str(rule.path))}, edges = {_text(rule.edges)} }}"
-    if isinstance(rule, FixedOutdegree | FixedIndegree):
-        name = "fixed_outdegree" if isinstance(rule, FixedOutdegree) else "fixed_indegree"
-        autapses = f", autapses = {_bool(rule.autapses)}" if autapses_possible else ""
-        return f"{{ {name} = {rule.k}, replacement = {_bool(rule.replacement)}{autapses} }}"
-    return _text("one_to_one" if isinstance(rule, OneToOne) else "all_to_all")
+    match rule:
+        case PairwiseBernoulli(p):
+            return f"{{ pairwise_bernoulli = {_number(p)} }}"
+        case EdgesFromFile(path, edges):
+            return f"{{ file = {quoted(str(path))}, edges = {quoted(edges)} }}"
+        case FixedOutdegree():
+            name = "fixed_outdegree"
+        case FixedIndegree():
+            name = "fixed_indegree"
+        case OneToOne():
+            return quoted("one_to_one")
+        case AllToAll():
+            return quoted("all_to_all")
+        case _:
+            assert_never(rule)
+    autapses = f", autapses = {_bool(rule.autapses)}" if autapses_possible else ""
+    return f"{{ {name} = {rule.k}, replacement = {_bool(rule.replacement)}{autapses} }}"
 
 
 def _input(section: Input) -> list[str]:
-    poisson = isinstance(section, PoissonInput)
-    lines = [
-        *_header("[[input]]"),
-        f"target = {_text(section.target)}",
-        f"model = {_text('poisson' if poisson else 'step_current')}",
-    ]
-    if isinstance(section, PoissonInput):
-        lines += [
-            f"rate = {_quantity(section.rate, '1/ms')}",
-            f"weight = {_value(section.weight, 'nS')}",
-            f"receptor = {_text(section.receptor)}",
-        ]
-    else:
-        lines.append(f"amplitude = {_value(section.amplitude, 'pA')}")
+    lines = [*_header("[[input]]"), f"target = {quoted(section.target)}"]
+    if section.name:
+        lines.append(f"name = {quoted(section.name)}")
+    match section:
+        case PoissonInput():
+            lines += [
+                'model = "poisson"',
+                f"rate = {_quantity(section.rate, '1/ms')}",
+                f"weight = {_value(section.weight, 'nS')}",
+                f"receptor = {quoted(section.receptor)}",
+            ]
+        case StepCurrent():
+            lines += ['model = "step_current"', f"amplitude = {_value(section.amplitude, 'pA')}"]
+        case _:
+            assert_never(section)
     lines.append(f"start = {_quantity(section.start, 'ms')}")
     if math.isfinite(section.stop):
         lines.append(f"stop = {_quantity(section.stop, 'ms')}")
@@ -160,21 +174,25 @@ def _input(section: Input) -> list[str]:
 
 
 def _value(value: InitialValue, unit: str) -> str:
-    if isinstance(value, Constant):
-        return _quantity(value.value, unit)
-    if isinstance(value, Normal):
-        limits: Mapping[str, float] = {"min": value.min, "max": value.max}
-        clip = "".join(f", {k} = {_quantity(x, unit)}" for k, x in limits.items() if math.isfinite(x))
-        return f"{{ normal = [{_quantity(value.mean, unit)}, {_quantity(value.sd, unit)}]{clip} }}"
-    if isinstance(value, FromFile):
-        return f"{{ file = {_text(str(value.path))} }}"
-    if isinstance(value, Steady):
-        return _text("steady")
-    return f"{{ uniform = [{_quantity(value.low, unit)}, {_quantity(value.high, unit)}] }}"
+    match value:
+        case Constant(number):
+            return _quantity(number, unit)
+        case Normal(mean, sd, low, high):
+            limits: Mapping[str, float] = {"min": low, "max": high}
+            clip = "".join(f", {k} = {_quantity(x, unit)}" for k, x in limits.items() if math.isfinite(x))
+            return f"{{ normal = [{_quantity(mean, unit)}, {_quantity(sd, unit)}]{clip} }}"
+        case Uniform(low, high):
+            return f"{{ uniform = [{_quantity(low, unit)}, {_quantity(high, unit)}] }}"
+        case FromFile(path):
+            return f"{{ file = {quoted(str(path))} }}"
+        case Steady():
+            return quoted("steady")
+        case _:
+            assert_never(value)
 
 
 def _quantity(number: float, unit: str) -> str:
-    return _text(units.write(number, unit)) if unit not in ("", "1") else _number(number)
+    return quoted(units.write(number, unit)) if unit not in ("", "1") else _number(number)
 
 
 def _number(number: float) -> str:
@@ -182,16 +200,11 @@ def _number(number: float) -> str:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    return "[" + ", ".join(_text(name) for name in names) + "]"
+    return "[" + ", ".join(quoted(name) for name in names) + "]"
 
 
 def _bool(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _text(text: str) -> str:
-    """A TOML string: JSON's escapes are TOML's, but for DEL, which TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _header(header: str) -> list[str]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from hhsim import __version__
 from hhsim.config import Loaded
 from hhsim.engines.choice import require
-from hhsim.errors import Diverged, HhsimError
-from hhsim.model import Model, PairwiseBernoulli
+from hhsim.errors import Diverged, HhsimError, check_threads
+from hhsim.model import Model, is_random
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.running.output import check_place
@@ -109,6 +109,7 @@ def estimate(
     WouldDiverge
         when a potential is no longer finite within the try
     """
+    check_threads(threads)
     began = time.perf_counter() if since is None else since
     model = loaded.model
     if exchange is None or exchange.rank == 0:
@@ -120,7 +121,7 @@ def estimate(
     from hhsim.exchange.sharing import threads_of
 
     exchange = exchange or Alone()
-    threads = threads or threads_of(exchange)
+    threads = threads_of(exchange, threads)
     memory.require(model, threads, exchange.ranks, exchange.on_host)
     needed = memory.needed(model, threads, exchange.ranks)
     traces = bytes_of_traces(model)
@@ -198,4 +199,4 @@ def _synapses(model: Model, tried: Probe) -> tuple[int, bool]:
     if tried.cells == sum(population.size for population in model.populations.values()):
         return tried.synapses, True
     expected = sum(expected_synapses(model, index) for index in range(len(model.projections)))
-    return round(expected), not any(isinstance(one.rule, PairwiseBernoulli) for one in model.projections)
+    return round(expected), not any(is_random(one.rule) for one in model.projections)

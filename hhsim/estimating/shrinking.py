@@ -7,19 +7,20 @@ the same rates, and a step costs about as much for each cell.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 from hhsim.model import (
     AllToAll,
     EdgesFromFile,
     FixedIndegree,
     FixedOutdegree,
-    FromFile,
     Model,
     OneToOne,
     PairwiseBernoulli,
     Population,
     Projection,
     Rule,
+    in_file,
 )
 
 
@@ -28,8 +29,8 @@ def can_shrink(model: Model) -> bool:
     populations = model.populations.values()
     states = (value for population in populations for value in population.initial.values())
     return not (
-        any(isinstance(projection.rule, EdgesFromFile) for projection in model.projections)
-        or any(isinstance(value, FromFile) for value in states)
+        any(in_file(projection.rule) for projection in model.projections)
+        or any(in_file(value) for value in states)
     )
 
 
@@ -54,7 +55,7 @@ def shrunk(model: Model, share: float) -> Model:
         projections=tuple(
             replace(projection, rule=_as_many(projection, model, smaller))
             for projection in model.projections
-            if not isinstance(projection.rule, EdgesFromFile)
+            if not in_file(projection.rule)
         ),
         inputs=tuple(replace(one, nodes=nodes(one.target, one.nodes)) for one in model.inputs),
         traces=tuple(replace(trace, nodes=nodes(trace.population, trace.nodes)) for trace in model.traces),
@@ -62,7 +63,7 @@ def shrunk(model: Model, share: float) -> Model:
 
 
 def _fewer(population: Population, size: int) -> Population:
-    initial = {name: value for name, value in population.initial.items() if not isinstance(value, FromFile)}
+    initial = {name: value for name, value in population.initial.items() if not in_file(value)}
     return replace(population, size=max(size, 1), initial=initial)
 
 
@@ -70,7 +71,8 @@ def _as_many(projection: Projection, model: Model, smaller: Model) -> Rule:
     """The rule by which a cell of the smaller network has as many synapses as it has in the whole one."""
     all_targets = _targets(projection, model)
     sources, targets = smaller.populations[projection.source].size, _targets(projection, smaller)
-    match projection.rule:
+    rule = projection.rule
+    match rule:
         case PairwiseBernoulli(p) if p * all_targets <= targets:
             return PairwiseBernoulli(p * all_targets / targets)
         case PairwiseBernoulli(p):
@@ -79,12 +81,14 @@ def _as_many(projection: Projection, model: Model, smaller: Model) -> Rule:
             return FixedOutdegree(all_targets, replacement=True)
         case OneToOne():
             return FixedIndegree(1)
-        case FixedOutdegree(k) as rule if k >= targets:
+        case FixedOutdegree(k) if k >= targets:
             return replace(rule, replacement=True, autapses=True)
-        case FixedIndegree(k) as rule if k >= sources:
+        case FixedIndegree(k) if k >= sources:
             return replace(rule, replacement=True, autapses=True)
-        case rule:
+        case FixedOutdegree() | FixedIndegree() | EdgesFromFile():
             return rule
+        case _:
+            assert_never(rule)
 
 
 def _targets(projection: Projection, model: Model) -> int:

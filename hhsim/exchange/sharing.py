@@ -8,10 +8,13 @@ from hhsim.config import Loaded, parse
 from hhsim.exchange.base import Exchange
 
 
-def threads_of(exchange: Exchange) -> int:
-    """Threads for each rank: the processors that it may use, shared with those that may use the same."""
+def threads_of(exchange: Exchange, threads: int | None) -> int:
+    """Threads for each rank: those that are asked for, or else the processors that it may use, shared with
+    the ranks that may use the same."""
     from hhsim import jit
 
+    if threads is not None:
+        return threads
     return max(jit.available_processors() // exchange.sharing, 1)
 
 

@@ -23,13 +23,19 @@ def write(recording: Recording, selection: Selection, path: Path) -> None:
         file.write(HEADER)
         for name in selection.cells:
             if name in recording.populations:
-                row = f"{time},{name.replace('%', '%%')},%d\n"
+                row = f"{time},{_cell(name).replace('%', '%%')},%d\n"
                 for times, nodes in selected_spikes(recording, name, selection):
                     for first in range(0, len(times), ROWS):
                         part = slice(first, first + ROWS)
                         # floats hold the ids exactly, and %d writes them as integers
                         flat = np.column_stack([times[part], nodes[part]]).ravel().tolist()
                         file.write(row * (len(flat) // 2) % tuple(flat))
+
+
+def _cell(text: str) -> str:
+    """`text` as one cell of a row (RFC 4180): in quotes where it holds what parts cells."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if any(each in text for each in ',"') else text
 
 
 def _format(dt_ms: float) -> str:

@@ -40,8 +40,8 @@ def export_spikes(
         raise FileFailed(str(place), "belongs to the recording that is to be exported")
     check_output(place, (), overwrite)
     if not set(selection.cells) & set(recording.populations):
-        chosen = " and ".join(selection.cells) or "any population"
-        raise SelectionRefused(f"the spikes of {chosen} were not recorded")
+        chosen = f"the spikes of {' and '.join(selection.cells)} were not recorded"
+        raise SelectionRefused(chosen if recording.populations else "no spikes were recorded")
     try:
         write = importlib.import_module(f"hhsim.interchange.{kind}").write  # imports what a format needs
     except ModuleNotFoundError as error:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import HhsimError
+from hhsim.errors import HhsimError, check_threads
 from hhsim.jit import available_processors
 from hhsim.model import (
-    Constant,
+    AllToAll,
     EdgesFromFile,
+    FixedIndegree,
+    FixedOutdegree,
     Model,
+    OneToOne,
+    PairwiseBernoulli,
+    constant,
 )
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections, Gather, alone
@@ -69,7 +74,8 @@ def connect(
     delay, from the processes that share it. Raises ConfigRefused for a rule that its populations cannot
     satisfy, FileFailed for a file of edges that cannot be used, and TooManySynapses.
     """
-    threads = threads or available_processors()
+    check_threads(threads)
+    threads = available_processors() if threads is None else threads
     places, table, uniform_weights = _tables(model, layout, cuts)
     row_starts = np.zeros(int((table[:, c.SOURCE_SIZE] + 1).sum()) * (len(cuts) - 1), np.uint32)
     kind = target_type(model, layout, cuts)
@@ -82,7 +88,7 @@ def connect(
             stage.count(row_starts, kind)
         counts = _accumulate(places, table, row_starts)
         individual_weights = np.isnan(uniform_weights)
-        individual_delays = np.array([not isinstance(p.delay, Constant) for p in model.projections], bool)
+        individual_delays = np.array([constant(p.delay) is None for p in model.projections], bool)
         built = Connections(
             targets=np.empty(
                 _lay_out(places, counts, c.SYNAPSE_BASE, np.ones_like(individual_weights)), kind
@@ -126,7 +132,7 @@ def tile(model: Model, layout: Layout, cuts: list[int]) -> Tiles:
     It does for long rows of synapses with one weight: sums of individual weights gain nothing.
     """
     rows = sum(model.populations[one.source].size for one in model.projections)
-    uniform = [i for i, one in enumerate(model.projections) if isinstance(one.weight, Constant)]
+    uniform = [i for i, one in enumerate(model.projections) if constant(one.weight) is not None]
     length = sum(expected_synapses(model, i) for i in uniform) / max(rows, 1)  # of a row, on average
     tile_cuts, first = [], [0]
     for begin, end in pairwise(cuts):
@@ -154,10 +160,11 @@ def _tables(
         table[index, c.SPAN_FIRST_LANE] = span.first
         table[index, c.SPAN_LANES] = span.end - span.first
         places[:, index, c.FIRST_LANE] = [span.first_lane(cut * LANES) for cut in cuts[:-1]]
-        if isinstance(projection.weight, Constant):
-            uniform_weights[index] = projection.weight.value
-        if isinstance(projection.delay, Constant):
-            table[index, c.DELAY] = whole_steps(projection.delay.value, model.run.dt, index)
+        weight, delay = constant(projection.weight), constant(projection.delay)
+        if weight is not None:
+            uniform_weights[index] = weight
+        if delay is not None:
+            table[index, c.DELAY] = whole_steps(delay, model.run.dt, index)
     lengths = np.tile(table[:, c.SOURCE_SIZE] + 1, parts)
     places[:, :, c.ROW_BASE] = (np.cumsum(lengths) - lengths).reshape(parts, count)
     return places, table, uniform_weights
@@ -191,9 +198,14 @@ def _lay_out(
 def expected_synapses(model: Model, projection: int) -> float:
     """How many synapses a projection will have on average (exactly, but for pairwise Bernoulli)."""
     spec = model.projections[projection]
-    if isinstance(spec.rule, EdgesFromFile):
-        return float(count_edges(spec.rule.path, spec.rule.edges))
-    return float(model.expected_synapses(spec) or 0)
+    rule = spec.rule
+    match rule:
+        case EdgesFromFile():
+            return float(count_edges(rule.path, rule.edges))
+        case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
+            return float(model.expected_synapses(spec) or 0)
+        case _:
+            assert_never(rule)
 
 
 def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
@@ -204,12 +216,12 @@ def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:
     layout = lay_out(model)
     cuts = tile(model, layout, layout.cuts(parts * ranks)).cuts
     size_of_target = np.dtype(target_type(model, layout, cuts)).itemsize
-    size_of_weight = 4 if model.run.precision == "float32" else 8
+    size_of_weight = np.dtype(model.run.precision).itemsize
     total = 0.0
     for index, projection in enumerate(model.projections):
         each = size_of_target
-        each += 0 if isinstance(projection.weight, Constant) else size_of_weight
-        each += 0 if isinstance(projection.delay, Constant) else 2
+        each += 0 if constant(projection.weight) is not None else size_of_weight
+        each += 0 if constant(projection.delay) is not None else 2
         total += expected_synapses(model, index) * each / ranks
         total += 4 * (model.populations[projection.source].size + 1) * (len(cuts) - 1) / ranks
     return round(total)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hhsim.config.write import write
 from hhsim.errors import FileFailed, OutputExists
-from hhsim.model import Constant, EdgesFromFile, FromFile, Model, Population, Projection
+from hhsim.model import EdgesFromFile, FromFile, Model, Population, Projection, constant
 from hhsim.network import connections as c
 from hhsim.network.build import connect
 from hhsim.network.connections import Connections
@@ -88,8 +88,8 @@ def _from_file(projection: Projection, target: str, edges: str) -> Projection:
         projection,
         targets=(target,),
         rule=EdgesFromFile(Path(EDGES), edges),
-        weight=projection.weight if isinstance(projection.weight, Constant) else None,
-        delay=projection.delay if isinstance(projection.delay, Constant) else None,
+        weight=projection.weight if constant(projection.weight) is not None else None,
+        delay=projection.delay if constant(projection.delay) is not None else None,
     )
 
 

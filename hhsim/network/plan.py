@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import ConfigRefused, Problem
-from hhsim.model import FixedIndegree, FixedOutdegree, Model, OneToOne, PairwiseBernoulli, Projection
+from hhsim.model import (
+    AllToAll,
+    EdgesFromFile,
+    FixedIndegree,
+    FixedOutdegree,
+    Model,
+    OneToOne,
+    PairwiseBernoulli,
+    Projection,
+)
 from hhsim.network.layout import LANES, Layout
 from hhsim.random import Purpose, seed_key, stream_key
 
@@ -106,17 +115,26 @@ def plan_projection(
     problem = _impossible(projection, source.size, span.size, self_first >= 0)
     if problem:
         raise ConfigRefused(model.title or "config", (Problem(f"projection[{index}].rule", problem),))
-    degree = rule if isinstance(rule, FixedOutdegree | FixedIndegree) else None
+    k, p, replacement, autapses = 0, 1.0, False, True
+    match rule:
+        case FixedOutdegree() | FixedIndegree():
+            k, replacement, autapses = rule.k, rule.replacement, rule.autapses
+        case PairwiseBernoulli():
+            p = rule.p
+        case OneToOne() | AllToAll() | EdgesFromFile():
+            pass
+        case _:
+            assert_never(rule)
     return Plan(
         key0=seed_key(model.run.seed),
         key1=stream_key(Purpose.CONNECT, index),
         source_size=source.size,
         union_size=span.size,
         self_first=self_first,
-        k=degree.k if degree else 0,
-        p=rule.p if isinstance(rule, PairwiseBernoulli) else 1.0,
-        replacement=degree.replacement if degree else False,
-        autapses=degree.autapses if degree else True,
+        k=k,
+        p=p,
+        replacement=replacement,
+        autapses=autapses,
         pieces=pieces_of(span, cuts),
         row_bases=row_bases,
         synapse_bases=np.zeros(len(cuts) - 1, np.int64),
@@ -126,11 +144,20 @@ def plan_projection(
 def _impossible(projection: Projection, sources: int, targets: int, recurrent: bool) -> str:
     """Why a rule cannot be satisfied; empty when it can."""
     rule = projection.rule
-    if isinstance(rule, OneToOne) and sources != targets:
-        return f"one_to_one needs as many sources as targets, but there are {sources} and {targets}"
-    if isinstance(rule, FixedOutdegree | FixedIndegree):
-        what, there = ("targets", targets) if isinstance(rule, FixedOutdegree) else ("sources", sources)
-        there -= not rule.autapses and recurrent
-        if rule.k > there and (not rule.replacement or there == 0):
-            return f"{rule.k} different {what} are asked for, but there are {there}"
+    match rule:
+        case OneToOne():
+            if sources != targets:
+                return f"one_to_one needs as many sources as targets, but there are {sources} and {targets}"
+            return ""
+        case FixedOutdegree():
+            what, there = "targets", targets
+        case FixedIndegree():
+            what, there = "sources", sources
+        case PairwiseBernoulli() | AllToAll() | EdgesFromFile():
+            return ""
+        case _:
+            assert_never(rule)
+    there -= not rule.autapses and recurrent
+    if rule.k > there and (not rule.replacement or there == 0):
+        return f"{rule.k} different {what} are asked for, but there are {there}"
     return ""

@@ -6,13 +6,23 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import ConfigRefused, Problem
-from hhsim.model import Constant, EdgesFromFile, FixedIndegree, FixedOutdegree, Model, OneToOne, Value
+from hhsim.model import (
+    AllToAll,
+    EdgesFromFile,
+    FixedIndegree,
+    FixedOutdegree,
+    Model,
+    OneToOne,
+    PairwiseBernoulli,
+    Value,
+    constant,
+)
 from hhsim.network import connections as c
 from hhsim.network import rules, synapses
 from hhsim.network.connections import Connections
@@ -56,50 +66,59 @@ class Stage:
         `kind` is the type of targets.
         """
         rule, kind = self.spec.rule, np.dtype(kind)
-        if isinstance(rule, EdgesFromFile):
-            self._place_edges(row_starts, None)
-        elif isinstance(rule, FixedIndegree):
-            self._each(
-                lambda run: rules.fixed_indegree(self.plan, *run, False, row_starts, np.empty(0, kind)),
-                self.piece_runs,
-            )
-        else:
-            kept = self._each(lambda run: list(self._keep(run, row_starts, kind)), self.source_runs)
-            self.kept = [one for of_run in kept for one in of_run]
+        match rule:
+            case EdgesFromFile():
+                self._place_edges(rule, row_starts, None)
+            case FixedIndegree():
+                self._each(
+                    lambda run: rules.fixed_indegree(self.plan, *run, False, row_starts, np.empty(0, kind)),
+                    self.piece_runs,
+                )
+            case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
+                kept = self._each(lambda run: list(self._keep(run, row_starts, kind)), self.source_runs)
+                self.kept = [one for of_run in kept for one in of_run]
+            case _:
+                assert_never(rule)
 
     def fill(self, built: Connections) -> None:
         """Put each synapse in its place, with the weight and the delay that a file gives it."""
         rule = self.spec.rule
         self.plan = self.plan._replace(synapse_bases=built.places[:, self.index, c.SYNAPSE_BASE].copy())
-        if isinstance(rule, FixedIndegree | EdgesFromFile):
-            for part in self.parts:
-                synapses.shift_starts(built.rows(part, self.index))
-        if isinstance(rule, EdgesFromFile):
-            self._place_edges(built.row_starts, built)
-            self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
-        elif isinstance(rule, FixedIndegree):
-            self._each(
-                lambda run: rules.fixed_indegree(self.plan, *run, True, built.row_starts, built.targets),
-                self.piece_runs,
-            )
-        else:
-            self._each(lambda _: self._place(built), range(len(self.kept)))
+        match rule:
+            case EdgesFromFile():
+                self._shift_starts(built)
+                self._place_edges(rule, built.row_starts, built)
+                self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
+            case FixedIndegree():
+                self._shift_starts(built)
+                self._each(
+                    lambda run: rules.fixed_indegree(self.plan, *run, True, built.row_starts, built.targets),
+                    self.piece_runs,
+                )
+            case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
+                self._each(lambda _: self._place(built), range(len(self.kept)))
+            case _:
+                assert_never(rule)
+
+    def _shift_starts(self, built: Connections) -> None:
+        for part in self.parts:
+            synapses.shift_starts(built.rows(part, self.index))
 
     def weigh(self, built: Connections) -> None:
         """Draw individual weights."""
         weight = self.spec.weight
-        if weight is not None and not isinstance(weight, Constant):
+        if weight is not None and constant(weight) is None:
             self._draw_each(built, Purpose.WEIGHT, weight, 0.0, built.weights, c.WEIGHT_BASE)
 
     def delay(self, built: Connections) -> None:
         """Draw individual delays."""
         delay = self.spec.delay
-        if delay is not None and not isinstance(delay, Constant):
+        if delay is not None and constant(delay) is None:
             longest = self._draw_each(built, Purpose.DELAY, delay, self.model.run.dt, built.lags, c.LAG_BASE)
             synapses.check_steps(longest, self.index)
 
     def _delays(self, built: Connections) -> list[npt.NDArray[np.uint16]]:
-        if isinstance(self.spec.delay, Constant):
+        if constant(self.spec.delay) is not None:
             return []
         return [run for run in (synapses.lags_of(built, part, self.index) for part in self.parts) if run.size]
 
@@ -111,7 +130,7 @@ class Stage:
 
     def split_delays(self, built: Connections, least: int, most: int) -> None:
         """Split individual delays, `least` to `most` in the whole network, into the least and the lags."""
-        if isinstance(self.spec.delay, Constant):
+        if constant(self.spec.delay) is not None:
             return
         least = min(least, most)
         for run in self._delays(built):
@@ -141,12 +160,18 @@ class Stage:
         They are kept in memory that goes back to the system as soon as they are placed: while the targets
         grow, what is kept shrinks, so that both together take little more than the targets in the end.
         """
-        function = rules.bernoulli  # all to all is pairwise Bernoulli with p = 1
-        match self.spec.rule:
+        rule = self.spec.rule
+        match rule:
+            case PairwiseBernoulli() | AllToAll():  # all to all is pairwise Bernoulli with p = 1
+                function = rules.bernoulli
             case FixedOutdegree():
                 function = rules.fixed_outdegree
             case OneToOne():
                 function = rules.one_to_one
+            case FixedIndegree() | EdgesFromFile():
+                raise AssertionError("a rule that is told by its targets keeps no rows")
+            case _:
+                assert_never(rule)
         first, last = run
         room = max(KEPT, self.plan.union_size, self.plan.k)
         while first < last:
@@ -160,16 +185,17 @@ class Stage:
         kept = self.kept.pop()
         rules.place(self.plan, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
 
-    def _place_edges(self, row_starts: npt.NDArray[np.uint32], built: Connections | None) -> None:
+    def _place_edges(
+        self, rule: EdgesFromFile, row_starts: npt.NDArray[np.uint32], built: Connections | None
+    ) -> None:
         """Count the edges of a file, or store them."""
         spec, pieces = self.spec, self.plan.pieces
-        assert isinstance(spec.rule, EdgesFromFile)
         if len(spec.targets) != 1:
             problem = Problem(f"projection[{self.index}].target", "edges from a file lead to one population")
             raise ConfigRefused(self.model.title or "config", (problem,))
         source, target = ((name, self.model.populations[name].size) for name in (spec.source, *spec.targets))
         for edges in read_edges(
-            spec.rule.path, spec.rule.edges, source, target, spec.weight is None, spec.delay is None
+            rule.path, rule.edges, source, target, spec.weight is None, spec.delay is None
         ):
             if len(pieces) == 0:
                 continue
@@ -200,7 +226,6 @@ class Stage:
         column: int,
     ) -> float:
         """Draw a value for each synapse; returns the largest."""
-        assert not isinstance(value, Constant)
         key, terms = stream_key(purpose, self.index), distribution(value)
 
         def draw(task: tuple[int, tuple[int, int]]) -> float:

@@ -56,7 +56,8 @@ def panels_of(view: View, kinds: Sequence[str]) -> list[Panel]:
             )
     missing = [kind for kind in kinds if kind in OF_SPIKES and not view.populations]
     if missing:
-        raise SelectionRefused(f"no spikes of the selected populations were recorded, as {missing[0]} needs")
+        whose = " of the selected populations" if view.recording.populations else ""
+        raise SelectionRefused(f"no spikes{whose} were recorded, as {missing[0]} needs")
     if "trace" in kinds and not rows:
         raise SelectionRefused("no traces of the selected cells were recorded in this window")
     panels = []

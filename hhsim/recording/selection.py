@@ -63,7 +63,13 @@ def select(
             )
     end = recording.stopped_at_ms
     start, stop = start_ms or 0.0, end if stop_ms is None else min(stop_ms, end)
-    if start < 0 or (end > 0 and not start < stop):
+    if start < 0 or (stop_ms is not None and stop_ms < 0):
+        raise SelectionRefused(f"a window begins at 0 ms or later, not at {min(start, stop):g} ms")
+    if end > 0 and not start < stop:
+        if start >= end:
+            raise SelectionRefused(
+                f"the window starts at {start:g} ms, after the end of the recording at {end:g} ms"
+            )
         raise SelectionRefused(
             f"nothing lies between {start:g} and {stop:g} ms: the recording goes from 0 to {end:g} ms"
         )

@@ -61,7 +61,7 @@ class Step:
     def body(self) -> list[str]:
         """All lines of the step, in the order of its method."""
         parts = [self.rates(), self.membrane(), self.gates_and_receptors()]
-        if self.structure.method == "staggered":  # conductances decay in halves, around the membrane's step
+        if methods.leads(self.structure.method):  # conductances decay in halves, around the membrane's step
             parts = [self.rates(), self.gates_and_receptors(), self.membrane(), self.receptors_alone()]
         return [line for part in parts for line in part]
 

@@ -26,8 +26,8 @@ def show_statistics(told: RecordingStatistics) -> None:
     """Print the statistics of a recording on stdout."""
     end = "" if told.complete else " (the run goes on, or was cut off)"
     click.echo(f"{told.recording}: {told.start_ms:g} to {told.stop_ms:g} ms{end}")
-    if not told.populations:
-        click.echo("  nothing was recorded")
+    if all(one.spikes is None for one in told.populations.values()):
+        click.echo("  no spikes were recorded")
         return
     names = list(told.populations)
     rows = _rows(told.least_intervals, list(told.populations.values()))

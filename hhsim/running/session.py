@@ -18,7 +18,15 @@ from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, load, parse
 from hhsim.engines.choice import require
-from hhsim.errors import Diverged, FileFailed, GuardStopped, HhsimError, Interrupted, OutOfTime
+from hhsim.errors import (
+    Diverged,
+    FileFailed,
+    GuardStopped,
+    HhsimError,
+    Interrupted,
+    OutOfTime,
+    check_threads,
+)
 from hhsim.exchange import Alone, Exchange
 from hhsim.exchange.sharing import shared_config, threads_of
 from hhsim.guarding import Watch
@@ -91,6 +99,7 @@ def run(
     Whatever is raised after the first step, the output holds everything up to then, and all but Diverged
     leave a checkpoint of that moment.
     """
+    check_threads(threads)
     clock = Clock(time.perf_counter() if since is None else since)
     exchange = exchange or Alone()
     writes = exchange.rank == 0
@@ -134,7 +143,7 @@ def run(
         check_place(place, model, overwrite)
     require_space(model, place, bytes_of_traces(model), existing=overwrite or found is not None)
 
-    threads = threads or threads_of(exchange)
+    threads = threads_of(exchange, threads)
     memory.require(model, threads, exchange.ranks, exchange.on_host)
     clock.lap("startup")
     tell = watch or (lambda progress: None)

@@ -1,7 +1,4 @@
-"""What is suspicious in a model that can nevertheless be run.
-
-Needs neither Numba nor a network: rates are evaluated as plain Python.
-"""
+"""What the rates of gates tell of a cell: steps that are too coarse, and cells that fire on their own."""
 
 from __future__ import annotations
 
@@ -11,21 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from hhsim.channels import Channel, all_channels, all_receptors
 from hhsim.channels.checks import formula_of
-from hhsim.model import (
-    CellType,
-    Constant,
-    FixedIndegree,
-    FixedOutdegree,
-    Mechanism,
-    Model,
-    Normal,
-    PairwiseBernoulli,
-    PoissonInput,
-    StepCurrent,
-    Uniform,
-    Value,
-    mean,
-)
+from hhsim.model import CellType, Mechanism, Model, mean
 
 # Steps in units of the fastest gate's time constant beyond which a warning is due. The intervals of a COBAHH
 # cell that fires by itself are 3.6 % too long at dt = 0.1 ms (3.2 time constants), which everybody uses,
@@ -34,25 +17,10 @@ COARSE = {"exponential_euler": 5.0, "staggered": 15.0}
 
 COARSE_FOR_RECEPTOR = 0.2  # of its time constant: the charge of a spike is then 10 % too large
 
-NOTABLE = 0.01  # share of clipped draws that is worth a word
-
 FARTHEST = 1000.0  # mV: reversal potentials beyond it are followed no further
 
 _WATCHED = 500.0  # ms for which an isolated cell is watched
 _STEP = 0.1  # ms
-
-
-def warnings(model: Model) -> tuple[str, ...]:
-    """Everything about `model` that its author may not have meant, a sentence each."""
-    used = {population.cell for population in model.populations.values()}
-    cells = [cell for name, cell in model.cells.items() if name in used]
-    found: list[str] = []
-    for cell in cells:
-        found += _coarse(cell, model)
-        found += _spontaneous(cell)
-    found += _delays(model)
-    found += _without_effect(model)
-    return tuple(found)
 
 
 def fastest_gate(cell: CellType) -> tuple[str, float, float] | None:
@@ -104,6 +72,29 @@ def spontaneous_rate(cell: CellType) -> float:
     return 1000.0 / (spikes[1] - spikes[0]) if len(spikes) == 2 else 0.0
 
 
+def resting_conductance(cell: CellType) -> float:
+    """The conductance of all channels of a cell with mean parameters at rest, nS; NaN where it has no value.
+
+    Rest is taken to be where the channels without gates reverse, or, without any, the mean of the reversal
+    potentials below the threshold.
+    """
+    try:
+        channels = [_Running(channel) for channel in cell.channels]
+        leaks = [c for c in channels if not c.definition.gates and c.g > 0]
+        below = [c.e_rev for c in channels if c.e_rev < cell.spike.threshold]
+        if leaks:
+            v = sum(c.g * c.e_rev for c in leaks) / sum(c.g for c in leaks)
+        elif below:
+            v = sum(below) / len(below)
+        else:
+            return math.nan
+        for channel in channels:
+            channel.settle(v)
+        return sum(channel.g for channel in channels)
+    except (ArithmeticError, ValueError):  # parameters beyond everything: the run itself will tell
+        return math.nan
+
+
 class _Gated:
     """The gates of one channel of a cell, with its mean parameters."""
 
@@ -152,7 +143,8 @@ def _gated(cell: CellType) -> list[_Gated]:
     return [_Gated(c, definitions[c.model]) for c in cell.channels if definitions[c.model].gates]
 
 
-def _coarse(cell: CellType, model: Model) -> Iterator[str]:
+def coarse(cell: CellType, model: Model) -> Iterator[str]:
+    """Time constants that the step is too long for."""
     dt = model.run.dt
     gate = fastest_gate(cell)
     if gate is not None and dt > COARSE[model.run.method] * gate[1]:
@@ -172,7 +164,8 @@ def _coarse(cell: CellType, model: Model) -> Iterator[str]:
                 )
 
 
-def _spontaneous(cell: CellType) -> Iterator[str]:
+def spontaneous(cell: CellType) -> Iterator[str]:
+    """A cell that fires without any input."""
     try:
         rate = spontaneous_rate(cell)
     except (ArithmeticError, ValueError):  # parameters beyond everything: the run itself will tell
@@ -186,63 +179,3 @@ def _spontaneous(cell: CellType) -> Iterator[str]:
             reason = f": with e_rev = {values} they have no rest"
         what = f'cells of type "{cell.name}" fire on their own'
         yield f"{what}, without any input (about {rate:.2g} Hz){reason}"
-
-
-def _delays(model: Model) -> Iterator[str]:
-    dt = model.run.dt
-    for i, projection in enumerate(model.projections):
-        delay = projection.delay
-        where = f"projection[{i}].delay"
-        if isinstance(delay, Constant):
-            steps = round(delay.value / dt) if delay.value / dt < 2**53 else delay.value / dt
-            if not math.isclose(steps * dt, delay.value, rel_tol=1e-9, abs_tol=1e-9 * dt):
-                yield (
-                    f"{where}: {delay.value:g} ms is no multiple of dt = {dt:g} ms and is rounded to "
-                    f"{steps * dt:g} ms"
-                )
-        elif isinstance(delay, Normal) and delay.sd > 0:
-            below = _normal_cdf((delay.min - delay.mean) / delay.sd)
-            above = 1.0 - _normal_cdf((delay.max - delay.mean) / delay.sd)
-            for share, limit in ((below, delay.min), (above, delay.max)):
-                if share > NOTABLE:
-                    side = "below" if limit == delay.min else "above"
-                    yield f"{where}: {share:.0%} of the draws lie {side} {limit:g} ms and become {limit:g} ms"
-
-
-def _without_effect(model: Model) -> Iterator[str]:
-    for i, projection in enumerate(model.projections):
-        rule = projection.rule
-        if isinstance(rule, PairwiseBernoulli) and rule.p == 0.0:
-            yield f"projection[{i}] has no synapses: the probability is 0"
-        if isinstance(rule, FixedOutdegree | FixedIndegree) and rule.k == 0:
-            yield f"projection[{i}] has no synapses: their number is 0"
-        if _zero(projection.weight):
-            yield f"projection[{i}] has no effect: its weight is 0 nS"
-    for section in model.inputs:
-        poisson = isinstance(section, PoissonInput)
-        what = f'the {"poisson" if poisson else "step_current"} input of "{section.target}"'
-        if isinstance(section, PoissonInput) and section.rate == 0.0:
-            yield f"{what} has no effect: its rate is 0 Hz"
-        if isinstance(section, PoissonInput) and _zero(section.weight):
-            yield f"{what} has no effect: its weight is 0 nS"
-        if isinstance(section, StepCurrent) and _zero(section.amplitude):
-            yield f"{what} has no effect: its amplitude is 0 pA"
-        if section.start >= model.run.duration:
-            yield (
-                f"{what} has no effect: it starts at {section.start:g} ms, but the run ends at "
-                f"{model.run.duration:g} ms"
-            )
-        elif section.start == section.stop:
-            yield f"{what} has no effect: it stops at {section.stop:g} ms, when it starts"
-
-
-def _zero(value: Value | None) -> bool:
-    if isinstance(value, Normal):
-        return value.mean == 0.0 and value.sd == 0.0
-    if isinstance(value, Uniform):
-        return value.low == value.high == 0.0
-    return value is not None and value.value == 0.0
-
-
-def _normal_cdf(z: float) -> float:
-    return 0.5 * math.erfc(-z / math.sqrt(2.0))

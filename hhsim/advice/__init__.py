@@ -1,0 +1,29 @@
+"""What is suspicious in a model that can nevertheless be run.
+
+Needs neither Numba nor a network: rates are evaluated as plain Python.
+"""
+
+from __future__ import annotations
+
+from hhsim.advice.clipping import clipped
+from hhsim.advice.dynamics import coarse, fastest_gate, spontaneous, spontaneous_rate
+from hhsim.advice.effects import delays, without_effect
+from hhsim.advice.implausible import implausible
+from hhsim.model import Model
+
+__all__ = ["fastest_gate", "spontaneous_rate", "warnings"]
+
+
+def warnings(model: Model) -> tuple[str, ...]:
+    """Everything about `model` that its author may not have meant, a sentence each."""
+    used = {population.cell for population in model.populations.values()}
+    cells = [cell for name, cell in model.cells.items() if name in used]
+    found: list[str] = []
+    for cell in cells:
+        found += coarse(cell, model)
+        found += spontaneous(cell)
+    found += delays(model)
+    found += without_effect(model)
+    found += clipped(model)
+    found += implausible(model)
+    return tuple(found)

@@ -1,0 +1,209 @@
+"""A kind that one stage does not know is refused by that stage: nothing takes it for another kind."""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import numpy as np
+import pytest
+
+from hhsim import arrivals, inputs, memory, methods, model, random, state
+from hhsim.advice import warnings
+from hhsim.bench import scaling
+from hhsim.cell import structure_of
+from hhsim.config import parse, schema
+from hhsim.config.build import build
+from hhsim.config.checks import check
+from hhsim.config.problems import Report
+from hhsim.config.read import read
+from hhsim.config.write import write
+from hhsim.estimating import shrinking
+from hhsim.network.build import connect, memory_needed
+from hhsim.network.layout import lay_out
+from hhsim.network.plan import plan_projection
+from hhsim.network.stage import Stage
+
+PACKAGE = Path(__file__).parents[1] / "hhsim"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+CONFIG = (Path(__file__).parents[1] / "configs" / "coba_nest.toml").read_text()
+
+
+def unions() -> dict[str, set[str]]:
+    """The unions of classes that `hhsim.model` and the schema define, with the names of their members."""
+    found = {}
+    for module in (model, schema):
+        for name, value in vars(module).items():
+            if isinstance(value, types.UnionType) or get_origin(value) is Union:
+                found[f"{module.__name__}.{name}"] = {each.__name__ for each in get_args(value)}
+    return found
+
+
+MEMBERS = set().union(*unions().values())
+
+
+def test_the_unions_are_found() -> None:
+    assert {"Rule", "Input", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
+    assert {"Constant", "AllToAll", "PoissonInput", "Steady"} <= MEMBERS
+
+
+def names_in(node: ast.AST) -> set[str]:
+    ids = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return ids | {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+
+
+def kinds_in(node: ast.AST) -> set[str]:
+    """The kinds that an expression names: `Constant` or `model.Constant`, but not `ast.Constant`."""
+    of = [
+        each
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name)
+    ]
+    named = {each.attr for each in of if each.value.id in ("model", "schema")}  # type: ignore[attr-defined]
+    return (named | {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}) & MEMBERS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_kinds_are_told_apart_by_a_match_that_is_exhaustive(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Match):
+            last = node.cases[-1]
+            assert isinstance(last.pattern, ast.MatchAs), node.lineno
+            assert last.pattern.pattern is None, node.lineno
+            assert last.guard is None, node.lineno
+            assert "assert_never" in names_in(last.body[0]), node.lineno
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            assert not kinds_in(node.args[1]), f"line {node.lineno}: use match"
+
+
+WORDS = {word for name in ("Method", "SpikeRuleName") for word in get_args(getattr(model, name))}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_methods_and_spike_rules_are_never_compared(path: Path) -> None:
+    """A comparison has an `else` that takes in whatever comes next."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            constants = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+            assert not constants & WORDS, node.lineno
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A kind that was added to the model and forgotten everywhere else."""
+
+    target: str = "exc"
+    nodes: tuple[int, int] = (0, 1)
+    start: float = 0.0
+    stop: float = 1.0
+    name: str = ""
+
+
+WHOLE = parse(CONFIG, overrides=["population.exc.size=60", "population.inh.size=10",
+    "projection.0.rule={fixed_outdegree=2}", "projection.1.rule={fixed_outdegree=2}"]).model  # fmt: skip
+FOREIGN: Any = Foreign()
+
+
+def with_projection(**changes: Any) -> model.Model:
+    return replace(WHOLE, projections=(replace(WHOLE.projections[0], **changes),))
+
+
+def with_initial(value: Any) -> model.Model:
+    exc = replace(WHOLE.populations["exc"], initial={"v": value})
+    return replace(WHOLE, populations=WHOLE.populations | {"exc": exc})
+
+
+RULE, WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("rule", "weight", "delay"))
+INPUT = replace(WHOLE, inputs=(FOREIGN,))
+INITIAL = with_initial(FOREIGN)
+LAYOUT = lay_out(WHOLE)
+SIZES = {"exc": 20, "inh": 5}
+
+
+def planned(one: model.Model) -> Any:
+    return plan_projection(one, LAYOUT, LAYOUT.cuts(1), 0, np.zeros(1, np.int64))
+
+
+def counted(one: model.Model) -> None:
+    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
+    stage.count(np.zeros(1, np.uint32), np.uint32)
+
+
+def kept(one: model.Model) -> None:
+    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
+    list(stage._keep((0, 1), np.zeros(1, np.uint32), np.dtype(np.uint32)))
+
+
+def checked(key: str) -> None:
+    """A section of a config with a foreign rule, or a foreign section as an input."""
+    report = Report("here")
+    import tomllib
+
+    document = read(tomllib.loads(CONFIG), report, Path())
+    if key == "rule":
+        document.projections[0] = document.projections[0].model_copy(update={"rule": FOREIGN})  # type: ignore[union-attr]
+    else:
+        document.inputs[0] = types.SimpleNamespace(target=("exc",))  # type: ignore[call-overload]
+    check(document, report)
+
+
+def built() -> None:
+    import tomllib
+
+    document = read(tomllib.loads(CONFIG), Report("here"), Path())
+    document.inputs[0] = types.SimpleNamespace(target=("exc",), nodes=(0, 1))  # type: ignore[call-overload]
+    build(document, 1)
+
+
+STAGES: dict[str, Callable[[], Any]] = {
+    "rule: write": lambda: write(RULE),
+    "rule: check": lambda: checked("rule"),
+    "rule: expected synapses": lambda: RULE.expected_synapses(RULE.projections[0]),
+    "rule: plan": lambda: planned(RULE),
+    "rule: count": lambda: counted(RULE),
+    "rule: keep": lambda: kept(RULE),
+    "rule: connect": lambda: connect(RULE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
+    "rule: memory": lambda: memory_needed(RULE, 1),
+    "rule: can shrink": lambda: shrinking.can_shrink(RULE),
+    "rule: shrink": lambda: shrinking.shrunk(RULE, 0.5),
+    "rule: scale": lambda: scaling._rule(RULE, RULE.projections[0], SIZES),
+    "rule: advice": lambda: warnings(RULE),
+    "weight: write": lambda: write(WEIGHT),
+    "weight: connect": lambda: connect(WEIGHT, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
+    "weight: advice": lambda: warnings(WEIGHT),
+    "delay: write": lambda: write(DELAY),
+    "delay: connect": lambda: connect(DELAY, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
+    "delay: memory": lambda: memory.needed(DELAY, 1),
+    "delay: advice": lambda: warnings(DELAY),
+    "value: draw": lambda: random.draw_values(1, random.Purpose.WEIGHT, 1, FOREIGN, 0, 1),
+    "value: mean": lambda: model.mean(FOREIGN),
+    "value: structure": lambda: structure_of(
+        WHOLE, replace(next(iter(WHOLE.cells.values())), capacitance=FOREIGN)
+    ),
+    "initial: write": lambda: write(INITIAL),
+    "initial: draw": lambda: state.initial_values(INITIAL, INITIAL.populations["exc"]),
+    "initial: can shrink": lambda: shrinking.can_shrink(INITIAL),
+    "initial: scale": lambda: list(scaling._reasons(INITIAL, SIZES)),
+    "input: write": lambda: write(INPUT),
+    "input: check": lambda: checked("input"),
+    "input: build": built,
+    "input: trains": lambda: inputs.build_trains(INPUT, LAYOUT),
+    "input: currents": lambda: inputs.build_currents(INPUT, LAYOUT),
+    "input: structure": lambda: structure_of(INPUT, next(iter(INPUT.cells.values()))),
+    "input: advice": lambda: warnings(INPUT),
+    "input: arrivals": lambda: arrivals.channels_of(
+        INPUT, LAYOUT, connect(WHOLE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1), range(1)
+    ),
+    "method": lambda: methods.leads(FOREIGN),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_a_foreign_kind_is_refused_by(stage) -> None:
+    with pytest.raises(AssertionError, match="Expected code to be unreachable"):
+        stage()
