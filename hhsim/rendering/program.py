@@ -29,7 +29,7 @@ Rendered by hhsim from its channels and methods; edit those instead.
 import numpy as np
 from numba import prange
 
-from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
+from hhsim.backends.cpu import begin, claim, collect, finish, open_parts, prepare, receive, settle, wait
 from hhsim.intrinsics import borrow, local, scale
 from hhsim.jit import inline, kernel, kernel_parallel
 
@@ -60,7 +60,7 @@ def render(structures: Sequence[Structure], timed: bool = False) -> str:
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@kernel\n{source(driver.advance_part, timed)}",
+            f"@kernel\n{source(driver.advance_parts, timed)}",
             f"@kernel_parallel\n{source(driver.advance, timed)}",
         ]
     )
