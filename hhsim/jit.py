@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hhsim import trust
 from hhsim.errors import FileFailed, HhsimWarning, NoThreads
 
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
-    "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
+    "trust", "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
     "network", "state", "arrivals", "inputs", "samples", "backends", "rendering",
 )  # fmt: skip
 
@@ -63,27 +64,33 @@ def source_key() -> str:
 def cache_folder() -> Path:
     """The folder for compiled code and rendered kernels; made if need be.
 
-    `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where none can be
-    written, a temporary folder serves this process alone, with a warning. Raises FileFailed if there is no
-    room for that either.
+    `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where it cannot be
+    written, or others can (`hhsim.trust`), a temporary folder serves this process alone, with a warning.
+    Raises FileFailed if there is no room for that either.
     """
     folder: Path | str = "of the home folder"
+    fault = "cannot be written"
     try:
         folder = _base_folder().absolute() / source_key()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(bytes(LEAST_BYTES))
-        return folder
+        trust.make(folder)
+        folder = folder.resolve()
+        reason = trust.reason_against(folder)
+        if reason is None:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                file.write(bytes(LEAST_BYTES))
+            return folder
+        fault = "is not trusted"
     except (OSError, RuntimeError) as error:  # Python raises the latter for who has no home
         reason = getattr(error, "strerror", None) or str(error)
     try:
         temporary = tempfile.mkdtemp(prefix="hhsim-")
     except OSError as error:
         raise FileFailed(str(folder), f"compiled code cannot be kept ({reason}), nor elsewhere") from error
+    better = "of your own" if fault == "is not trusted" else "that can"
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     warnings.warn(
-        f"the cache folder {folder} cannot be written ({reason}): "
-        "this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder that can",
+        f"the cache folder {folder} {fault} ({reason}): "
+        f"this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder {better}",
         HhsimWarning,
         stacklevel=2,
     )

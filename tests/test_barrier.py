@@ -1,4 +1,4 @@
-"""Threads that wait for each other: nobody burns a processor, nobody waits for a part that nobody has begun."""
+"""Threads that wait for each other use no processor, and wait for no part that nobody has begun."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ ROOMS = [
     "hdf5",
     "launching",
     "stopping",
+    "trust",
     "cache",
     "jit",
     "intrinsics",

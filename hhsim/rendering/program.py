@@ -15,6 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from hhsim import trust
 from hhsim.backends import driver
 from hhsim.cell import Structure
 from hhsim.errors import FileFailed
@@ -140,7 +141,8 @@ def _write(path: Path, text: str) -> None:
         pass
     temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")  # with the rights that the user gives to all files
+        temporary.write_text(text, encoding="utf-8")
+        trust.tighten(temporary)
         try:
             os.link(temporary, path)
         except FileExistsError:
