@@ -11,6 +11,7 @@ from typing import Any
 
 from hhsim.config.build import build
 from hhsim.config.checks import check
+from hhsim.config.clocks import check_clocks
 from hhsim.config.locate import locate
 from hhsim.config.override import apply, flatten_states
 from hhsim.config.problems import Report
@@ -96,6 +97,8 @@ def parse(
     check(document, report)
     report.raise_if_any()
     model = build(document, default_seed, default_precision)
+    check_clocks(model, report)
+    report.raise_if_any()
     return Loaded(model, write(model), source)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
 from hhsim.backends import cpu, meeting, parcels, stopwatch
-from hhsim.cell import structure_of
+from hhsim.cell import LONGEST_CHUNK, structure_of
 from hhsim.engines import keeping
 from hhsim.engines.crew import Crew
 from hhsim.errors import HhsimWarning
@@ -28,7 +28,6 @@ from hhsim.state import aligned, build_cells, build_work
 PRICE_TRIALS = 50  # exchanges, to measure one
 LOG_SPIKES = 1 << 18  # spikes that a portion of the log can hold beside what its cells could fire at most
 MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
-REBASE = 1 << 22  # steps a chunk may not exceed: its step numbers are exact in float32
 
 Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids; by time, then id
 
@@ -75,7 +74,9 @@ class Processor:
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
         self.epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
-        self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
+        self.chunk_steps = (
+            max(limit_chunk(model, min(chunk_steps, LONGEST_CHUNK)) // self.epoch, 1) * self.epoch
+        )
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
         self._failed_elsewhere: list[tuple[int, int]] = []  # step and lane
         self._plan_work(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
