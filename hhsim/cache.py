@@ -5,7 +5,8 @@ and its code without regard to others. Of two processes that compile one functio
 same time, both take the same file, and a third one may be served float64 code for float32 arrays. A file that
 was cut off ends the program with an error; machine code with a flipped bit would be run.
 
-Files are pickles, as Numba makes them: the folder must be one that only trusted people can write to.
+Files are pickles, as Numba makes them: they are read only where `hhsim.trust` says that nobody else can have
+written them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from hhsim import trust
 from hhsim.errors import HhsimWarning
 
 DIGEST = hashlib.sha256().digest_size
@@ -32,6 +34,8 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        with suppress(OSError):
+            trust.tighten(Path(self._cache_path))  # Numba has made it
         locator = self._impl.locator
         self._cache_file = _Files(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
 
@@ -52,7 +56,8 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 class _Files(IndexDataCacheFile):  # type: ignore[misc]
     """The index and the code of one function, each with a checksum at its end, which unpickling ignores.
 
-    A file whose checksum does not fit is as if it were not there, and is replaced.
+    A file whose checksum does not fit, or that another user can have written, is as if it were not there, and
+    is replaced.
     """
 
     def save(self, key: Any, data: Any) -> None:
@@ -77,6 +82,7 @@ class _Files(IndexDataCacheFile):  # type: ignore[misc]
         content = io.BytesIO()
         yield content
         with super()._open_for_write(path) as file:
+            trust.tighten(file.fileno())
             file.write(content.getvalue())
             file.write(hashlib.sha256(content.getvalue()).digest())
 
@@ -88,6 +94,7 @@ class _Files(IndexDataCacheFile):  # type: ignore[misc]
             descriptor = os.open(
                 Path(self._cache_path) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
             )
+            trust.tighten(descriptor)
             fcntl.flock(descriptor, how)
         except OSError:  # a file system without locks, or not ours to write: as Numba alone would do
             pass
@@ -100,7 +107,10 @@ class _Files(IndexDataCacheFile):  # type: ignore[misc]
 
 def _whole(path: Path) -> bool:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            if not trust.is_ours(os.fstat(file.fileno())):
+                return False
+            content = file.read()
     except FileNotFoundError:
         return False
     return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]

@@ -14,6 +14,7 @@ from functools import cached_property
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.model import CellType, Method, Model, Precision, SpikeRuleName, Value, constant
 
+LONGEST_CHUNK = 1 << 22  # steps
 HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
 
 
@@ -39,7 +40,8 @@ class Structure:
     def rows(self) -> Mapping[str, int]:
         """The row of each number in a block: states, refractory clock, outer current, varying parameters.
 
-        `clock` is the step, counted from the start of the chunk, from which the next spike is possible.
+        `clock` is the step, counted from the start of the chunk, from which the next spike is possible: a
+        whole number, exact in the precision of the run (`longest_refractory`).
         """
         current = ("current",) if self.driven else ()
         names = (*self.states, "clock", *current, *self._kernel_parameters(True))
@@ -60,6 +62,11 @@ class Structure:
                 yield f"{key}.e_rev"
             if any(f"{key}.{name}" in self.varying for name in decay_parameters(receptor)) == varying:
                 yield f"{key}.decay"
+
+
+def longest_refractory(precision: str) -> int:
+    """The most steps of a refractory time that the clock can count exactly from any step of a chunk."""
+    return (1 << (53 if precision == "float64" else 24)) - LONGEST_CHUNK
 
 
 def decay_parameters(receptor: Receptor) -> tuple[str, ...]:

@@ -33,31 +33,42 @@ if JIT_DISABLED:
     def prefetch(array: Any, index: int) -> None:
         """Ask for the cache line of `array[index]`."""
 
-    def atomic_add(array: Any, index: int, value: int) -> int:
-        """Add to an element for all threads to see; returns the value before."""
+    def atomic_swap(array: Any, index: int, value: int) -> int:
+        """Set an element, in one order with all other atomic operations; returns the value before."""
         before = int(array[index])
-        array[index] += value
+        array[index] = value
         return before
+
+    def atomic_replace(array: Any, index: int, old: int, new: int) -> bool:
+        """Set an element to `new` if it is `old`; returns whether it was: of several threads, to one."""
+        same = bool(array[index] == old)
+        if same:
+            array[index] = new
+        return same
 
     def atomic_load(array: Any, index: int) -> int:
         """The newest value of an element, with everything that was written before it."""
         return int(array[index])
 
-    def atomic_store(array: Any, index: int, value: int) -> None:
-        """Set an element; who sees it with `atomic_load` sees everything that was written before it."""
-        array[index] = value
+    def sleep_while(array: Any, index: int, value: int) -> None:
+        """Sleep until `wake` is called for an int32 element, unless it is no longer `value`; or for less."""
+
+    def wake(array: Any, index: int) -> None:
+        """Wake all threads that sleep at an element."""
 
     def pause() -> None:
         """Rest for a moment within a waiting loop."""
-
-    def yield_processor() -> None:
-        """Let another thread have this processor."""
 
     def read_ticks() -> int:
         """The moment on a clock that goes evenly, at an unknown rate."""
         return time.perf_counter_ns()
 
 else:
+    # The number of Linux's system call `futex`; elsewhere a waiting thread offers its processor to others.
+    _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
+    _FUTEX_CALL = _FUTEX.get(platform.machine()) if platform.system() == "Linux" else None
+    _FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # among the threads of this process
+    _LONGEST_SLEEP = 100_000_000  # ns; nobody relies on it
 
     def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
         data = context.make_array(array_type)(context, builder, array).data
@@ -147,15 +158,29 @@ else:
         return types.void(array, index), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def atomic_add(typing: Any, array: Any, index: Any, value: Any) -> Any:
-        """Add to an element for all threads to see; returns the value before."""
+    def atomic_swap(typing: Any, array: Any, index: Any, value: Any) -> Any:
+        """Set an element, in one order with all other atomic operations; returns the value before."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
             number = context.cast(builder, arguments[2], signature.args[2], signature.args[0].dtype)
-            return builder.atomic_rmw("add", pointer, number, "acq_rel")
+            return builder.atomic_rmw("xchg", pointer, number, "seq_cst")
 
         return array.dtype(array, index, value), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def atomic_replace(typing: Any, array: Any, index: Any, old: Any, new: Any) -> Any:
+        """Set an element to `new` if it is `old`; returns whether it was: of several threads, to one."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+            numbers = [
+                context.cast(builder, argument, kind, signature.args[0].dtype)
+                for argument, kind in zip(arguments[2:], signature.args[2:], strict=True)
+            ]
+            return builder.extract_value(builder.cmpxchg(pointer, *numbers, "seq_cst", "seq_cst"), 1)
+
+        return types.boolean(array, index, old, new), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
     def atomic_load(typing: Any, array: Any, index: Any) -> Any:
@@ -163,21 +188,51 @@ else:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
-            return builder.load_atomic(pointer, "acquire", signature.args[0].dtype.bitwidth // 8)
+            return builder.load_atomic(pointer, "seq_cst", signature.args[0].dtype.bitwidth // 8)
 
         return array.dtype(array, index), generate
 
+    def _call_futex(builder: Any, pointer: Any, operation: int, value: Any, timeout: Any) -> None:
+        word, address = ir.IntType(64), builder.ptrtoint(pointer, ir.IntType(64))
+        kind = ir.FunctionType(word, [word], var_arg=True)
+        call = cgutils.get_or_insert_function(builder.module, kind, "syscall")
+        builder.call(call, [word(_FUTEX_CALL), address, word(operation), value, timeout])
+
     @intrinsic  # type: ignore[untyped-decorator]
-    def atomic_store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-        """Set an element; who sees it with `atomic_load` sees everything that was written before it."""
+    def sleep_while(typing: Any, array: Any, index: Any, value: Any) -> Any:
+        """Sleep until `wake` is called for an int32 element, unless it is no longer `value`; or for less.
+
+        A signal ends it, and so do 100 ms. Where the system has no such call, others get the processor.
+        """
+        assert array.dtype == types.int32
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if _FUTEX_CALL is None:
+                _call_void(builder, "sched_yield", [])
+                return context.get_dummy_value()
+            word = ir.IntType(64)
             pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
-            number = context.cast(builder, arguments[2], signature.args[2], signature.args[0].dtype)
-            builder.store_atomic(number, pointer, "release", signature.args[0].dtype.bitwidth // 8)
+            timeout = cgutils.alloca_once(builder, word, size=2)
+            builder.store(word(0), timeout)
+            builder.store(word(_LONGEST_SLEEP), builder.gep(timeout, [word(1)]))
+            number = context.cast(builder, arguments[2], signature.args[2], types.int64)
+            _call_futex(builder, pointer, _FUTEX_WAIT, number, builder.ptrtoint(timeout, word))
             return context.get_dummy_value()
 
         return types.void(array, index, value), generate
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def wake(typing: Any, array: Any, index: Any) -> Any:
+        """Wake all threads that sleep at an element."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if _FUTEX_CALL is not None:
+                word = ir.IntType(64)
+                pointer = _element(context, builder, signature.args[0], arguments[0], arguments[1])
+                _call_futex(builder, pointer, _FUTEX_WAKE, word((1 << 31) - 1), word(0))
+            return context.get_dummy_value()
+
+        return types.void(array, index), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
     def pause(typing: Any) -> Any:
@@ -210,5 +265,3 @@ else:
             return ticks(0)
 
         return types.int64(), generate
-
-    yield_processor = types.ExternalFunction("sched_yield", types.int32())

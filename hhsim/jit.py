@@ -19,15 +19,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hhsim import trust
 from hhsim.errors import FileFailed, HhsimWarning, NoThreads
 
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
-    "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
+    "trust", "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
     "network", "state", "arrivals", "inputs", "samples", "backends", "rendering", "formulas",
 )  # fmt: skip
 
 LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use
+
+SPINS = 2000  # looks of a thread at what it waits for before it sleeps: 40 to 100 µs, as a sleep takes
 
 MOST_THREADS = 256  # an upper bound costs nothing with OpenMP: threads are made when they are asked for
 
@@ -61,27 +64,33 @@ def source_key() -> str:
 def cache_folder() -> Path:
     """The folder for compiled code and rendered kernels; made if need be.
 
-    `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where none can be
-    written, a temporary folder serves this process alone, with a warning. Raises FileFailed if there is no
-    room for that either.
+    `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where it cannot be
+    written, or others can (`hhsim.trust`), a temporary folder serves this process alone, with a warning.
+    Raises FileFailed if there is no room for that either.
     """
     folder: Path | str = "of the home folder"
+    fault = "cannot be written"
     try:
         folder = _base_folder().absolute() / source_key()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(bytes(LEAST_BYTES))
-        return folder
+        trust.make(folder)
+        folder = folder.resolve()
+        reason = trust.reason_against(folder)
+        if reason is None:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                file.write(bytes(LEAST_BYTES))
+            return folder
+        fault = "is not trusted"
     except (OSError, RuntimeError) as error:  # Python raises the latter for who has no home
         reason = getattr(error, "strerror", None) or str(error)
     try:
         temporary = tempfile.mkdtemp(prefix="hhsim-")
     except OSError as error:
         raise FileFailed(str(folder), f"compiled code cannot be kept ({reason}), nor elsewhere") from error
+    better = "of your own" if fault == "is not trusted" else "that can"
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     warnings.warn(
-        f"the cache folder {folder} cannot be written ({reason}): "
-        "this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder that can",
+        f"the cache folder {folder} {fault} ({reason}): "
+        f"this run compiles afresh, and so will the next; set HHSIM_CACHE_DIR to a folder {better}",
         HhsimWarning,
         stacklevel=2,
     )
@@ -215,7 +224,8 @@ def set_threads(threads: int) -> None:
         )
     _check_process()
     try:
-        numba.set_num_threads(threads)
+        with _brief_spinning():
+            numba.set_num_threads(threads)
     except ValueError as error:
         asked = numba.config.THREADING_LAYER
         raise NoThreads(f"NUMBA_THREADING_LAYER={asked}, but Numba cannot load this layer") from error
@@ -227,6 +237,26 @@ def set_threads(threads: int) -> None:
             stacklevel=2,
         )
     _started_in = os.getpid()
+
+
+@contextmanager
+def _brief_spinning() -> Iterator[None]:
+    """Let GNU OpenMP, if this loads it, look a while for what it waits for, and then sleep.
+
+    Left alone it looks 300 000 times where a region begins and ends, some 10 ms, which a busy machine counts
+    as work: threads that spun lose the processor to others when there is something to do. Measured beside 8
+    busy processes: 250 ms for a region of half a millisecond, so, and 16 ms with this. Programs that hhsim
+    starts, and libraries that are loaded later, find the environment as it was.
+    """
+    name = "GOMP_SPINCOUNT"
+    if _started_in is not None or name in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ[name] = str(SPINS)
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _check_process() -> None:

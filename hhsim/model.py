@@ -50,6 +50,7 @@ class Steady:
 
 
 Value = Constant | Normal | Uniform
+InitialValue = Constant | Normal | Uniform | FromFile | Steady
 
 
 def mean(value: Value) -> float:

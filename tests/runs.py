@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hhsim.engines.crew import Crew
 from hhsim.errors import Diverged
 from hhsim.exchange import Exchange
 from hhsim.model import Model
@@ -45,15 +46,18 @@ def run(
     threads: int = 1,
     chunk_steps: int = 1000,
     most_steps: tuple[int | None, ...] = (None,),
-    together: bool | None = None,
+    at_once: int | None = None,
     device: str = "cpu",
     exchange: Exchange | None = None,
 ) -> Outcome:
-    """Run `model` to its end or its divergence; `most_steps` are taken in turn."""
+    """Run `model` to its end or its divergence; `most_steps` are taken in turn.
+
+    `at_once`: of the threads, how many there really are; one takes over the part of another.
+    """
     simulation = Simulation(model, threads, chunk_steps, device, exchange)
     simulation.compile()
-    if together is not None:
-        simulation.engine.plan = simulation.engine.plan._replace(together=together)
+    if at_once is not None:
+        simulation.engine.crew = Crew(at_once)
     spikes: dict[str, list[tuple[int, int]]] = {name: [] for name in model.populations}
     frames: list[list[np.ndarray]] = [[] for _ in model.traces]
     diverged = None

@@ -24,6 +24,7 @@ ROOMS = [
     "hdf5",
     "launching",
     "stopping",
+    "trust",
     "cache",
     "jit",
     "intrinsics",

@@ -227,9 +227,9 @@ ABSURD = {"float64": "1e305 nA", "float32": "1e35 nA"}  # no number is so large 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("together", [True, False])
-def test_divergence_names_the_first_cell_and_keeps_earlier_spikes(precision, threads, together):
-    stopped = run(diverging(ABSURD[precision], precision), threads, together=together)
+@pytest.mark.parametrize("at_once", [None, 1])
+def test_divergence_names_the_first_cell_and_keeps_earlier_spikes(precision, threads, at_once):
+    stopped = run(diverging(ABSURD[precision], precision), threads, at_once=at_once)
     assert isinstance(stopped.diverged, Diverged)
     assert (stopped.diverged.population, stopped.diverged.node) == ("inh", 133)
     assert stopped.diverged.t_ms == pytest.approx(20.0, abs=1.0)

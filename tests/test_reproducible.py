@@ -134,17 +134,18 @@ def test_threads_do_not_change_a_bit(delay, precision, threads):
     threads=st.sampled_from([1, 2, 3]),
     chunk_steps=st.integers(3, 400),
     most_steps=st.lists(st.none() | st.integers(3, 300), min_size=1, max_size=4).map(tuple),
-    together=st.booleans(),
+    at_once=st.sampled_from([None, 1, 2]),
 )
 @settings(max_examples=5, deadline=None)
-def test_chunks_do_not_change_a_bit(delay, threads, chunk_steps, most_steps, together):
-    """Whether the steps of a chunk are one parallel region or one for each meeting, too."""
-    outcome = run(model(delay, "float64"), threads, chunk_steps, most_steps, together)
+def test_chunks_do_not_change_a_bit(delay, threads, chunk_steps, most_steps, at_once):
+    """Nor does it when fewer threads run than there are parts."""
+    outcome = run(model(delay, "float64"), threads, chunk_steps, most_steps, at_once)
     assert outcome.sha256() == plain(delay, "float64").sha256()
 
 
-def test_sixteen_threads_started_one_after_another():
-    outcome = run(model("0.3 ms", "float32"), 16, 77, together=False)
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_sixteen_parts_with_fewer_threads(at_once):
+    outcome = run(model("0.3 ms", "float32"), 16, 77, at_once=at_once)
     assert outcome.sha256() == plain("0.3 ms", "float32").sha256()
 
 

@@ -1,8 +1,8 @@
 """Loops over steps, parts, blocks and lanes on the processor. No physics: that is in the rendered `step`.
 
-The network is cut by target: each part belongs to one thread, which brings arrivals to its own cells,
-advances them, and writes their spikes into its own part of the log. Threads meet once an epoch, the longest
-time in which no spike can reach another cell (one step without delays).
+The network is cut by target: one thread at a time brings arrivals to the cells of a part, advances them, and
+writes their spikes into the part's portion of the log. Threads meet once an epoch, the longest time in which
+no spike can reach another cell (one step without delays).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hhsim.arrivals import Arrivals
 from hhsim.backends.delivery import bring_trains, deliver, index, receive
-from hhsim.backends.meeting import Log, Plan, settle, wait
+from hhsim.backends.meeting import Log, Plan, claim, finish, open_parts, settle, wait
 from hhsim.cell import HUGE
 from hhsim.inputs import Currents, Trains
 from hhsim.jit import compiled, compiled_inline, kernel
@@ -21,7 +21,17 @@ from hhsim.network.layout import LANES
 from hhsim.samples import Samples
 from hhsim.state import Cells, Work
 
-__all__ = ["begin", "collect", "prepare", "receive", "settle", "wait"]  # what a rendered module calls
+__all__ = [  # what a rendered module calls
+    "begin",
+    "claim",
+    "collect",
+    "finish",
+    "open_parts",
+    "prepare",
+    "receive",
+    "settle",
+    "wait",
+]
 
 
 @kernel

@@ -7,11 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.intrinsics import atomic_add, atomic_load, atomic_store, pause, yield_processor
-from hhsim.jit import compiled, compiled_parallel, prange
+from hhsim.intrinsics import (
+    atomic_load,
+    atomic_replace,
+    atomic_swap,
+    pause,
+    sleep_while,
+    wake,
+)
+from hhsim.jit import compiled, compiled_inline
 
-PATIENCE = 2000  # looks at the barrier before a thread offers its processor to others
-LINE = 16  # elements between those of two parts in `Plan.arrived`: two cache lines, fetched in pairs
+LINE = 16  # elements between those of two parts in `Plan.progress`: two cache lines, fetched in pairs
+RUNG, ASLEEP = 0, 2 * LINE  # in `Plan.bell`: how often it was rung; whether somebody sleeps until it is
 
 
 class Log(NamedTuple):
@@ -35,42 +42,61 @@ class Plan(NamedTuple):
     tiles: npt.NDArray[np.int64]  # (parts + 1,) part p owns the tiles from tiles[p] to tiles[p + 1]
     history: int  # steps of the log before the chunk
     epoch: int  # steps between two meetings of the threads
-    arrived: npt.NDArray[np.int64]  # (parts · LINE,) the last step that each part has done
-    patience: int  # looks at the barrier before yielding
-    together: bool  # the threads of all parts run at once, so that they can wait for each other
+    progress: npt.NDArray[np.int64]  # (parts · LINE,) twice the steps of each part, 1 more while it advances
+    bell: npt.NDArray[np.int32]  # (4 · LINE,) for threads that wait
+    patience: int  # looks at a part that is not done before sleeping
     own: int  # the portion of the log that is part 0's
     bounds: npt.NDArray[np.int64]  # (portions + 1,) portion q of the log is for the lanes from bounds[q] on
 
 
+@compiled_inline
+def open_parts(plan: Plan, step: int) -> None:
+    """Before the threads begin: all parts stand at `step`."""
+    for part in range(plan.cuts.size - 1):
+        plan.progress[part * LINE] = 2 * step
+
+
+@compiled_inline
+def claim(plan: Plan, part: int, step: int) -> bool:
+    """Take a part that stands at `step`, for this thread to advance; False if another thread has."""
+    at = part * LINE
+    return atomic_load(plan.progress, at) == 2 * step and atomic_replace(
+        plan.progress, at, 2 * step, 2 * step + 1
+    )
+
+
+@compiled_inline
+def finish(plan: Plan, part: int, step: int) -> None:
+    """Give back a part that was claimed, which now stands at `step`."""
+    atomic_swap(plan.progress, part * LINE, 2 * step)
+
+
 @compiled
-def wait(plan: Plan, part: int, step: int) -> None:
-    """Wait until all parts have done `step`.
+def wait(plan: Plan, step: int) -> None:
+    """Wait until all parts stand at `step` or beyond.
 
-    Each part has a cache line of its own to say how far it is, and looks at those of the others: one
-    transfer between processors, where a common counter takes three.
+    All of them have been claimed before, hence a thread works on each that is not there yet, though its
+    processor may be busy with something else for milliseconds: after `patience` looks the waiting thread
+    sleeps. Whoever sees that all parts are there wakes the others; of those who finish one, the last does.
     """
-    arrived = plan.arrived
-    atomic_store(arrived, part * LINE, step)
-    for other in range(plan.cuts.size - 1):
-        looks = 0
-        while atomic_load(arrived, other * LINE) < step:
+    parts = plan.cuts.size - 1
+    part = looks = 0
+    while part < parts:
+        if atomic_load(plan.progress, part * LINE) >= 2 * step:
+            part += 1
+        elif looks < plan.patience:
             looks += 1
-            if looks > plan.patience:
-                yield_processor()
-            else:
-                pause()
-
-
-@compiled_parallel
-def threads_meet(parts: int, met: npt.NDArray[np.int64]) -> None:
-    """How many of `parts` threads really run at once, in met[1]: each waits for all, but not for ever."""
-    for _ in prange(parts):
-        atomic_add(met, 0, 1)
-        for _look in range(200_000):
-            if atomic_load(met, 0) == parts:
-                atomic_add(met, 1, 1)
-                break
-            yield_processor()
+            pause()
+        else:
+            rung = atomic_load(plan.bell, RUNG)
+            atomic_swap(plan.bell, ASLEEP, 1)
+            if atomic_load(plan.progress, part * LINE) < 2 * step:
+                sleep_while(plan.bell, RUNG, rung)
+    if atomic_load(plan.bell, ASLEEP) == 1 and atomic_swap(plan.bell, ASLEEP, 0) == 1:
+        rung = atomic_load(plan.bell, RUNG)
+        while not atomic_replace(plan.bell, RUNG, rung, (rung + 1) % (1 << 30)):
+            rung = atomic_load(plan.bell, RUNG)
+        wake(plan.bell, RUNG)
 
 
 @compiled

@@ -11,6 +11,7 @@ from typing import Any
 
 from hhsim.config.build import build
 from hhsim.config.checks import check
+from hhsim.config.clocks import check_clocks
 from hhsim.config.locate import locate
 from hhsim.config.mechanisms import check_mechanisms
 from hhsim.config.names import check_texts
@@ -104,6 +105,7 @@ def parse(
     report.raise_if_any()
     model = build(document, default_seed, default_precision)
     check_ranges(document, model, report)
+    check_clocks(model, report)
     report.raise_if_any()
     check_mechanisms(model)
     return Loaded(model, write(model), source)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from hhsim import jit
 from hhsim.arrivals import build_arrivals
 from hhsim.backends import cpu, meeting, parcels, stopwatch
-from hhsim.cell import structure_of
+from hhsim.cell import LONGEST_CHUNK, structure_of
 from hhsim.engines import keeping
+from hhsim.engines.crew import Crew
 from hhsim.errors import HhsimWarning
 from hhsim.exchange import Alone, Exchange, share_out
 from hhsim.inputs import build_currents, build_trains
@@ -22,12 +23,11 @@ from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
 from hhsim.rendering import compiling, load, render
 from hhsim.samples import build_samples, frames_of, limit_chunk
-from hhsim.state import build_cells, build_work
+from hhsim.state import aligned, build_cells, build_work
 
 PRICE_TRIALS = 50  # exchanges, to measure one
 LOG_SPIKES = 1 << 18  # spikes that a portion of the log can hold beside what its cells could fire at most
 MOST_EPOCH = 32  # steps between two meetings: enough to forget their cost, and a bound for the log
-REBASE = 1 << 22  # steps a chunk may not exceed: its step numbers are exact in float32
 
 Spikes = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]  # steps, node ids; by time, then id
 
@@ -55,6 +55,7 @@ class Processor:
         self.model = model
         self.layout = layout
         self.threads = threads
+        self.crew = Crew(threads)
         self.exchange = exchange or Alone()
         real = np.dtype(model.run.precision)
         parts = self.exchange.tell(1 if whole else threads)[:, 0].tolist()
@@ -73,7 +74,9 @@ class Processor:
         delays = self.connections.projections[:, DELAY]
         history = int(delays.max(initial=0)) + 1
         self.epoch = min(int(delays.min(initial=MOST_EPOCH)) + 1, MOST_EPOCH)
-        self.chunk_steps = max(limit_chunk(model, min(chunk_steps, REBASE)) // self.epoch, 1) * self.epoch
+        self.chunk_steps = (
+            max(limit_chunk(model, min(chunk_steps, LONGEST_CHUNK)) // self.epoch, 1) * self.epoch
+        )
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
         self._failed_elsewhere: list[tuple[int, int]] = []  # step and lane
         self._plan_work(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
@@ -82,14 +85,14 @@ class Processor:
 
     def _plan_work(self, cuts: npt.NDArray[np.int64], tiles: npt.NDArray[np.int64], history: int) -> None:
         parts = len(cuts) - 1
-        arrived = np.full(parts * meeting.LINE, -1, np.int64)
+        progress, bell = aligned(parts * meeting.LINE, np.int64), aligned(4 * meeting.LINE, np.int32)
         processors = jit.available_processors() // self.exchange.sharing
-        patience = meeting.PATIENCE if parts <= processors else 0
+        patience = jit.SPINS if parts <= processors else 0
         below = [0] if cuts[0] > 0 else []
         above = [self.layout.blocks] if cuts[-1] < self.layout.blocks else []
         bounds = np.array([*below, *cuts, *above], np.int64) * LANES
         self.plan = meeting.Plan(
-            cuts, tiles, history, self.epoch, arrived, patience, False, len(below), bounds
+            cuts, tiles, history, self.epoch, progress, bell, patience, len(below), bounds
         )
         # Whatever fires, every step that is kept has room, and an epoch more, or two for those of other
         # ranks; memory that no spike touches is never taken.
@@ -125,12 +128,8 @@ class Processor:
         """
         with jit.threads_of_our_own(), compiling(self.structures):
             self._module = load(render(self.structures, timed))
-            met = np.zeros(2, np.int64)
-            if self.threads > 1 and not jit.JIT_DISABLED:
-                meeting.threads_meet(self.threads, met)
-            together = not jit.JIT_DISABLED and (self.threads == 1 or bool(met[1] == self.threads))
-            self.plan = self.plan._replace(together=together)
             self._run(0, 0, 0, 0)
+        self.crew = Crew(self.threads)  # compiling is nobody's turn
         self.spikes(0, 0)
         if self.exchange.ranks > 1:
             parcel = np.empty(parcels.size_of(self.log, self.plan, 0, 0), np.int32)
@@ -144,11 +143,10 @@ class Processor:
         It lies before `end` where the log is full or a potential diverged. `shift` is the steps since the
         refractory clocks were last counted from.
         """
-        if self.plan.together and self.exchange.ranks == 1:
+        if self.exchange.ranks == 1:
             with jit.threads_of_our_own():
                 return self._run(first, end, first, shift)
-        # A parallel region for each epoch, at whose end all have met: threads may run one after another,
-        # and ranks tell each other what fired.
+        # A parallel region for each epoch, after which ranks tell each other what fired.
         step = first
         while step < end:
             begin, step = step, min(end, (step // self.epoch + 1) * self.epoch)
@@ -162,8 +160,6 @@ class Processor:
 
     def _swap(self, row: int, steps: int, stop: bool) -> bool:
         """Exchange the spikes of an epoch with the other ranks, and whether all have to `stop` after it."""
-        if self.exchange.ranks == 1:
-            return stop
         parcel = np.empty(parcels.size_of(self.log, self.plan, row, steps), np.int32)
         full = stop or not parcels.room_left(self.log, self.plan, row)
         failure = self._own_failure() or (-1, -1)
@@ -180,7 +176,9 @@ class Processor:
         return bool(told[:, 0].any())
 
     def _run(self, begin: int, end: int, first: int, shift: int) -> int:
-        return int(
+        jit.set_threads(self.crew.at_work)
+        wall, cpu = time.perf_counter(), time.process_time()
+        reached = int(
             self._module.advance(
                 begin,
                 end,
@@ -197,6 +195,8 @@ class Processor:
                 self.plan,
             )
         )
+        self.crew.worked(time.perf_counter() - wall, time.process_time() - cpu)
+        return reached
 
     def phase_ticks(self) -> dict[str, float]:
         """The mean of the ticks of all parts in each phase, where steps are timed; empty if none can tell."""

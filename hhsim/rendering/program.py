@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from hhsim import trust
 from hhsim.backends import driver
 from hhsim.cell import Structure
 from hhsim.channels import Channel, Receptor
@@ -34,7 +35,7 @@ Rendered by hhsim from its channels and methods; edit those instead.
 import numpy as np
 from numba import prange
 
-from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
+from hhsim.backends.cpu import begin, claim, collect, finish, open_parts, prepare, receive, settle, wait
 from hhsim.intrinsics import borrow, local, scale
 from hhsim.jit import inline, kernel, kernel_parallel
 
@@ -65,7 +66,7 @@ def render(structures: Sequence[Structure], timed: bool = False) -> str:
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@kernel\n{source(driver.advance_part, timed)}",
+            f"@kernel\n{source(driver.advance_parts, timed)}",
             f"@kernel_parallel\n{source(driver.advance, timed)}",
         ]
     )
@@ -165,7 +166,8 @@ def _write(path: Path, text: str) -> None:
         pass
     temporary = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")  # with the rights that the user gives to all files
+        temporary.write_text(text, encoding="utf-8")
+        trust.tighten(temporary)
         try:
             os.link(temporary, path)
         except FileExistsError:
