@@ -69,7 +69,9 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_config(
     assert told("--set", "run.seed=3") == (3, processors)
     monkeypatch.setenv("HHSIM_SEED", "4")
     monkeypatch.setenv("HHSIM_THREADS", "3")
-    assert told("--set", "run.seed=3") == (4, 3)
+    assert told() == (4, 3)
+    assert told("--set", "run.seed=3") == (3, 3), "--set is the command line"
+    assert told("--set", "run.seed=3", "--seed", "5") == (5, 3)
     assert told("--seed", "5", "--threads", "1") == (5, 1)
 
 

@@ -172,13 +172,17 @@ def load_config(
     if config is None and stored is None:
         raise click.UsageError("name a CONFIG: there is no checkpoint to take one from")
     from hhsim.channels import declare_from
-    from hhsim.config import load, parse
+    from hhsim.config import load, parse, sets
     from hhsim.model import usual_precision
 
     for path in channels:
         declare_from(path)
     settings = {"seed": seed, "duration": duration, "precision": precision}
-    given = {key: value for key, value in settings.items() if value is not None}
+    given = {
+        key: value
+        for key, value in settings.items()
+        if value is not None and not (_of_environment(key) and any(sets(o, ("run", key)) for o in overrides))
+    }
     if config is None:
         assert stored is not None
         return parse(stored[0], source=stored[1], overrides=overrides, run=given)
@@ -190,6 +194,12 @@ def load_config(
         default_seed=earlier.seed if earlier else None,
         default_precision=earlier.precision if earlier else usual_precision(device),
     )
+
+
+def _of_environment(option: str) -> bool:
+    """Whether the value of an option comes from a variable, which `--set` on the command line precedes."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.ENVIRONMENT
 
 
 def before_numba() -> None:

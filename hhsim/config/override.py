@@ -67,6 +67,12 @@ def apply(
     flatten_states(raw, report)
 
 
+def sets(override: str, path: KeyPath) -> bool:
+    """Whether an override such as `run.seed=3` gives the value at `path`, alone or with the table around it."""
+    split = _split(override)
+    return split is not None and tuple(split[0]) == path[: len(split[0])]
+
+
 def _without_quotes(raw: dict[str, Any], override: str) -> str:
     """What to type where a name that needs quotes stands in `override` without; empty if none does.
 
