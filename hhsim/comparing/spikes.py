@@ -60,12 +60,12 @@ class Ticks:
         fine, coarse = sorted((a.dt_ms, b.dt_ms))
         steps = max(a.duration_ms, b.duration_ms, REACH_MS) / fine + 1
         finest = max(1, min(FINEST, int(2**60 / (steps * cells))))  # cell and tick fit into 64 bits
-        ratio = Fraction(coarse / fine).limit_denominator(finest)
+        ratio = Fraction(min(coarse / fine, 2.0**60)).limit_denominator(finest)
         in_step = {fine: ratio.denominator, coarse: ratio.numerator}
         self.in_a, self.in_b = in_step[a.dt_ms], in_step[b.dt_ms]  # ticks in a step of each
         self.ms = fine / ratio.denominator
         self.start, self.stop = round(start_ms / self.ms), round(stop_ms / self.ms)
-        self.reach = round(REACH_MS / self.ms)
+        self.reach = round(min(REACH_MS / self.ms, 2.0**60 / cells))  # cell and tick fit into 64 bits
 
     def time_ms(self, tick: int) -> float:
         """When `tick` is, as it is written in the recording of finer steps (the same if both have one dt)."""

@@ -56,7 +56,7 @@ def write(recording: Recording, selection: Selection, path: Path) -> None:
         ),
     ]
     file = NWBFile(
-        session_description=f"hhsim {__version__}: spikes of {recording.path.name}",
+        session_description=f"hhsim {__version__}: spikes of {recording.name}",
         identifier=str(uuid.uuid4()),
         session_start_time=datetime.fromtimestamp(recording.path.stat().st_mtime, UTC),
         notes=recording.config,

@@ -147,7 +147,7 @@ def _name_lines(placed: Sequence[tuple[Panel, Axes]]) -> None:
 def _say_what_it_is(figure: Figure, view: View) -> None:
     """The title, and at the foot where the data come from."""
     recording = view.recording
-    title = str(recording.facts.get("title") or recording.path.stem)
+    title = str(recording.facts.get("title") or recording.name.rpartition(".")[0] or recording.name)
     figure.suptitle(title, x=0.012, ha="left", parse_math=False)
     width = int(figure.get_figwidth() * 72 / CHARACTER_PT)
     text = _lines(provenance(recording), width)
@@ -172,7 +172,7 @@ def _lines(parts: Sequence[str], width: int) -> str:
 def provenance(recording: Recording) -> list[str]:
     """What made a recording, how far it came, and the beginning of its checksums."""
     facts = recording.facts
-    parts = [recording.path.name]
+    parts = [recording.name]
     if recording.seed is not None:
         parts.append(f"seed {recording.seed}")
     if "hhsim" in recording.versions:

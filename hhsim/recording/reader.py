@@ -39,6 +39,8 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Its file's name as text: bytes that are no UTF-8 are written out.
+        self.name = path.name.encode("utf-8", "backslashreplace").decode()
         self._files: dict[Path, h5py.File] = {}
         self._verified: set[str] = set()  # populations
         try:
