@@ -27,7 +27,7 @@ STEPS = 40
 def plan_of(cuts, tiles):
     """How the parts between `cuts` share the work, with `tiles` as in `Tiles.first`."""
     cuts = np.array(cuts)
-    return Plan(cuts, np.array(tiles), 0, 1, np.zeros(1, np.int64), 0, True, 0, cuts * LANES)
+    return Plan(cuts, np.array(tiles), 0, 1, np.zeros(1, np.int64), np.zeros(1, np.int32), 0, 0, cuts * LANES)
 
 
 def log_of(spikes: list[np.ndarray], cuts: list[int]) -> Log:
