@@ -283,7 +283,7 @@ def test_each_variable_has_its_panel_and_unit(tmp_path) -> None:
         names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert len(names) == 10
         assert names[-1].startswith("inh"), "each population is shown"
-        assert figure.axes[0].get_title(loc="right") == "10 of 42 cells"
+        assert figure.axes[0].get_title(loc="right") == "10 of 42 cells; frames every 1 ms miss peaks"
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 20))
@@ -357,9 +357,9 @@ def test_panels_are_aligned(recording) -> None:
 
 
 def test_populations_have_their_name_and_colour_where_there_is_no_raster(recording) -> None:
-    legend = panel(plot(recording, kinds=["rate"]), "rate").get_legend()
+    (legend,) = plot(recording, kinds=["rate"]).legends
     assert [text.get_text() for text in legend.get_texts()] == ["exc", "inh"]
-    assert panel(plot(recording, kinds=["raster", "rate"]), "rate").get_legend() is None
+    assert not plot(recording, kinds=["raster", "rate"]).legends
 
 
 def test_the_figure_says_where_it_comes_from(recording, small_run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,11 +85,19 @@ def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = Fals
     hidden = hidden_name(place, uuid.uuid4().hex)
     dpi = "figure" if form == ".png" else max(LEAST_DPI, figure.dpi)
     try:
-        with file_errors(place), matplotlib.rc_context(ALWAYS), _settled(figure):
+        with file_errors(place), matplotlib.rc_context(ALWAYS), _any_letters(), _settled(figure):
             figure.savefig(hidden, format=form[1:], dpi=dpi, metadata=NO_DATE[form])
         publish({place: hidden}, overwrite)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Names may be in any script: letters that the font lacks are drawn as boxes, without a word."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
 
 
 @contextmanager
