@@ -149,7 +149,7 @@ def trace_axes(recording, **choice):
 
 
 def test_a_window_of_one_frame_has_dots_and_one_of_none_says_so(tmp_path) -> None:
-    frames = np.linspace(-70, -60, 300).reshape(100, 3)
+    frames = np.linspace(-70, -10, 300).reshape(100, 3)
     path = recordings.write(tmp_path / "out.h5", {}, frames, every_ms=1.0)
     with open_recording(path) as recording:
         axes = trace_axes(recording, start_ms=10.0, stop_ms=10.3)
