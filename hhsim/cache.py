@@ -29,6 +29,19 @@ from hhsim.errors import HhsimWarning
 DIGEST = hashlib.sha256().digest_size
 
 
+_told_of_compiling: list[Callable[[], None]] = []
+
+
+@contextmanager
+def on_compiling(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` each time that something is about to be compiled because the folder does not hold it."""
+    _told_of_compiling.append(tell)
+    try:
+        yield
+    finally:
+        _told_of_compiling.remove(tell)
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """What is kept of one function. Nothing that befalls the folder is worse than compiling once more."""
 
@@ -41,9 +54,13 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, signature: Any, context: Any) -> Any:
         try:
-            return super().load_overload(signature, context)
+            found = super().load_overload(signature, context)
         except OSError:  # not ours to read, or a disk that fails
-            return None
+            found = None
+        if found is None:
+            for tell in _told_of_compiling:
+                tell()
+        return found
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         try:

@@ -48,6 +48,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
             "versions": dict(recording.versions),
             "machine": _group(recording.facts, "machine"),
             "timings_s": dict(recording.timings),
+            "timings_from_ms": recording.summary.get("resumed_at_ms") or 0.0,  # timings are of the last part
             "files": [
                 {"file": str(file), "bytes": file.stat().st_size}
                 for file in dict.fromkeys(files)

@@ -16,7 +16,8 @@ from hhsim.network.fingerprint import fingerprint
 from hhsim.rendering import render
 from hhsim.simulation import Simulation
 
-FREE = ("run.duration", "guards")  # what may be changed on the way
+WORDS = ("title",)  # what no number depends on
+FREE = ("run.duration", "guards", *WORDS)  # what may be changed on the way
 
 
 def origin_of(simulation: Simulation) -> dict[str, str]:

@@ -108,9 +108,13 @@ def quantity(unit: str) -> Callable[[click.Context, click.Parameter, str | None]
 def _nodes(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None
+    if value.isdecimal():
+        return int(value), int(value) + 1
     first, _, end = value.partition(":")
     if not (first.isdecimal() and end.isdecimal()):
-        raise click.BadParameter(f'"{value}" is no range of cells such as 0:50', context, parameter)
+        raise click.BadParameter(
+            f'"{value}" is neither a cell such as 5 nor a range of cells such as 0:50', context, parameter
+        )
     return int(first), int(end)
 
 
@@ -128,8 +132,8 @@ selection_options = _options(
     click.option(
         "--nodes",
         callback=_nodes,
-        metavar="FIRST:END",
-        help="Look at these cells of each population, as in 0:50.",
+        metavar="CELL|FIRST:END",
+        help="Look at these cells of each population: 5 is one, 0:50 are fifty.",
     ),
     click.option(
         "--population",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from hhsim.errors import SelectionRefused
 from hhsim.plotting.colours import pens
-from hhsim.plotting.panels import DISTRIBUTION_INCHES, RASTER_INCHES, Panel, check_kinds, panels_of
+from hhsim.plotting.maps import MOST_LINES
+from hhsim.plotting.names import LINE, short
+from hhsim.plotting.panels import RASTER_INCHES, Panel, check_kinds, panels_of
 from hhsim.plotting.scales import TICK_INCHES, inches, tick_sparsely
 from hhsim.plotting.style import SMALL, is_set, styled
 from hhsim.plotting.view import View
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 WIDE, NARROW = 7.2, 3.5  # inches: two columns of a journal, and one
 LEAST_FOR_COLUMNS = 5.0  # inches of width that panels beside each other over time need
 CHARACTER_PT = 0.52 * SMALL  # width of a character of a note
+TITLE_SCALE = 1.75  # a bold character of the title is wider by
+LEFT = 0.012  # share of the width, from where on there is text
+LEGEND_INCHES = SMALL * 1.5 / 72  # of height for each line of the legend
+LEGEND_LINE_PT = 24  # a line of the legend and the space around it
 MOST_SUMS = 4  # checksums at the foot
 AROUND_INCHES = 0.7  # for title, foot and labels of the time axis
 
@@ -61,9 +68,15 @@ def plot(
         panels = panels_of(view, kinds)
         figure = Figure() if figure is None else figure
         if not is_set(style, "figure.figsize"):
-            figure.set_size_inches(_size(panels))
-        figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.04, hspace=0.03, wspace=0.03)
+            width, height = _size(panels)
+            figure.set_size_inches(width, height + _legend_lines(view, panels, width) * LEGEND_INCHES)
         _say_what_it_is(figure, view)
+        lines = _legend_lines(view, panels, figure.get_figwidth())
+        below = 1 - lines * LEGEND_INCHES / figure.get_figheight()  # the title stands above, at the very top
+        pads = {"w_pad": 0.04, "h_pad": 0.04, "hspace": 0.03, "wspace": 0.03}
+        figure.set_layout_engine("constrained", rect=(0, 0, 1, max(below, 0.5)), **pads)
+        if lines:
+            _draw_legend(figure, view)
         _fill(figure, view, panels)
     return figure
 
@@ -83,7 +96,7 @@ def _size(panels: Sequence[Panel]) -> tuple[float, float]:
     columns = _columns(panels, WIDE)
     flat = [panel for panel in panels if not panel.over_time]
     height = max((sum(panel.inches for panel in column) for column in columns), default=0.0)
-    height += DISTRIBUTION_INCHES + 0.2 if flat else 0
+    height += max((panel.inches + 0.2 for panel in flat), default=0.0)
     return WIDE if columns or len(flat) > 1 else NARROW, height + AROUND_INCHES
 
 
@@ -93,7 +106,7 @@ def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
     flat = [panel for panel in panels if not panel.over_time]
     width = max(len(columns), min(len(flat), 2))
     above = max((sum(panel.inches for panel in column) for column in columns), default=0.0)
-    heights = [*([above] if columns else []), *([DISTRIBUTION_INCHES] if flat else [])]
+    heights = [*([above] if columns else []), *([flat[0].inches] if flat else [])]
     grid = figure.add_gridspec(
         len(heights), width, height_ratios=heights, width_ratios=(3, 2) if len(columns) == 2 else (1,) * width
     )
@@ -116,30 +129,50 @@ def _fill(figure: Figure, view: View, panels: Sequence[Panel]) -> None:
         unit = view.time_unit[0]
         shared.set_xlim(view.start_ms / unit, view.stop_ms / unit)
         tick_sparsely(shared.xaxis, int(min(inches(axes)[0] for _, axes in placed) / TICK_INCHES))
+    notes = []
     for panel, axes in placed:
-        note = panel.draw(axes)
-        lines = textwrap.wrap(note, max(20, int(inches(axes)[0] * 72 / CHARACTER_PT))) or [" "]
-        # never empty, so that panels beside each other begin at the same height
+        width_pt = inches(axes)[0] * 72
+        notes.append(textwrap.wrap(panel.draw(axes), max(20, int(width_pt / CHARACTER_PT))))
+    tops = [0, len(columns[0])] if len(columns) == 2 else []
+    highest = max((len(notes[i]) for i in tops), default=0)
+    for i, ((_, axes), lines) in enumerate(zip(placed, notes, strict=True)):
+        # as many lines at the tops of both columns, so that these begin at the same height
+        lines = [" "] * max(1 - len(lines), highest - len(lines) if i in tops else 0) + lines
         axes.set_title("\n".join(lines), loc="right", fontsize=SMALL, alpha=0.7, parse_math=False)
-    _name_lines(placed)
 
 
-def _name_lines(placed: Sequence[tuple[Panel, Axes]]) -> None:
-    """A legend where no raster names the populations."""
-    drawn = [axes for panel, axes in placed if panel.kind in ("rate", "isi", "psd")]
-    if not drawn or any(panel.kind == "raster" for panel, _ in placed):
-        return
-    handles, names = drawn[0].get_legend_handles_labels()
-    if not handles:
-        return
-    columns = max(1, min(len(names), 6))
-    where: dict[str, Any] = {
-        "loc": "lower left",
-        "bbox_to_anchor": (0, 1),
-        "borderpad": 0,
-        "borderaxespad": 0.3,
-    }
-    legend = drawn[0].legend(handles, names, ncols=columns, handlelength=1.2, columnspacing=1, **where)
+def _legend_lines(view: View, panels: Sequence[Panel], width: float) -> int:
+    """Lines of a legend in a figure of `width` inches; 0 where a raster or a map names the populations."""
+    kinds = {panel.kind for panel in panels}
+    names = view.populations
+    if not kinds & {"rate", "isi", "psd"} or "raster" in kinds or len(names) > MOST_LINES:
+        return 0
+    return -(-len(names) // _legend_columns(view, width))
+
+
+def _legend_columns(view: View, width: float) -> int:
+    widest = max(len(short(name)) for name in view.populations) * CHARACTER_PT + LEGEND_LINE_PT
+    return max(1, min(len(view.populations), int(width * 72 * (1 - 2 * LEFT) / widest)))
+
+
+def _draw_legend(figure: Figure, view: View) -> None:
+    """Name the lines of all panels below the title, where it takes nothing of the panels' width."""
+    ways = [view.pens[name] for name in view.populations]
+    title_lines = figure.get_suptitle().count("\n") + 1
+    title_pt = title_lines * LINE * float(matplotlib.rcParams["figure.titlesize"]) + 6
+    legend = figure.legend(
+        [Line2D([], [], color=pen.colour, ls=pen.dashes) for pen in ways],
+        [short(name) for name in view.populations],
+        ncols=_legend_columns(view, figure.get_figwidth()),
+        loc="upper left",
+        bbox_to_anchor=(LEFT, 1 - title_pt / 72 / figure.get_figheight()),
+        handlelength=1.6,
+        columnspacing=1.2,
+        borderpad=0,
+        borderaxespad=0,
+        labelspacing=0.3,
+    )
+    legend.set_in_layout(False)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -148,13 +181,13 @@ def _say_what_it_is(figure: Figure, view: View) -> None:
     """The title, and at the foot where the data come from."""
     recording = view.recording
     title = str(recording.facts.get("title") or recording.name.rpartition(".")[0] or recording.name)
-    figure.suptitle(title, x=0.012, ha="left", parse_math=False)
+    across = int(figure.get_figwidth() * 72 / (CHARACTER_PT * TITLE_SCALE))
+    title = textwrap.fill(short(title, 4 * across), across)
+    figure.suptitle(title, x=LEFT, ha="left", parse_math=False)
     width = int(figure.get_figwidth() * 72 / CHARACTER_PT)
     text = _lines(provenance(recording), width)
     colour = matplotlib.rcParams["text.color"]
-    figure.supxlabel(
-        text, x=0.012, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False
-    )
+    figure.supxlabel(text, x=LEFT, ha="left", fontsize=SMALL - 0.5, color=colour, alpha=0.6, parse_math=False)
 
 
 def _lines(parts: Sequence[str], width: int) -> str:
@@ -181,7 +214,7 @@ def provenance(recording: Recording) -> list[str]:
     parts.append(", ".join([*how[:1], f"dt {recording.dt_ms:g} ms", *how[1:]]))
     parts.append(_how_far(recording))
     if recording.checksums:
-        sums = [f"{name} {value[:8]}" for name, value in recording.checksums.items()]
+        sums = [f"{short(name)} {value[:8]}" for name, value in recording.checksums.items()]
         more = [f"{len(sums) - MOST_SUMS} more"] if len(sums) > MOST_SUMS else []
         parts.append(f"SHA-256 of spikes: {', '.join(sums[:MOST_SUMS] + more)}")
     return parts

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hhsim.analysis import intervals
+from hhsim.plotting.maps import MOST_LINES, draw_map
+from hhsim.plotting.names import say_nothing_there
 from hhsim.plotting.scales import tick_decades, tick_sparsely
 from hhsim.plotting.view import Floats, Ints, View
 
@@ -21,22 +23,29 @@ def draw_intervals(axes: Axes, view: View) -> str:
     edges = edges_of(view)
     counts = {name: interval_counts(view, name, edges) for name in view.populations}
     totals = {name: int(count.sum()) for name, count in counts.items()}
-    for name, count in counts.items():
-        share = count / np.diff(np.log10(edges)) / max(totals[name], 1)
-        pen = view.pens[name]
-        axes.stairs(share, edges, baseline=None, color=pen.colour, ls=pen.dashes, lw=0.8, label=name)
+    shares = {name: count / np.diff(np.log10(edges)) / max(totals[name], 1) for name, count in counts.items()}
+    mapped = len(counts) > MOST_LINES
+    if mapped:
+        draw_map(axes, list(shares), edges, list(shares.values()), "share per decade")
+    else:
+        for name, share in shares.items():
+            pen = view.pens[name]
+            axes.stairs(share, edges, baseline=None, color=pen.colour, ls=pen.dashes, lw=0.8)
     axes.set_xscale("log")
     seen = np.flatnonzero(np.sum(list(counts.values()), axis=0))
     if len(seen):
         axes.set_xlim(edges[max(seen[0] - 1, 0)], edges[min(seen[-1] + 2, len(edges) - 1)])
     else:
-        axes.text(0.5, 0.5, "no cell fires twice", transform=axes.transAxes, ha="center", alpha=0.6)
-    axes.set_ylim(bottom=0)
+        axes.set_xlim(edges[0], edges[-1])
+        say_nothing_there(axes, "no cell fires twice")
     tick_decades(axes.xaxis)
-    tick_sparsely(axes.yaxis, 4)
     axes.set_xlabel("interval between spikes (ms)")
-    axes.set_ylabel("share per decade")
-    return f"{sum(totals.values()):,} intervals"
+    if not mapped:
+        axes.set_ylim(bottom=0)
+        tick_sparsely(axes.yaxis, 4)
+        axes.set_ylabel("share per decade")
+    total = sum(totals.values())
+    return "1 interval" if total == 1 else f"{total:,} intervals"
 
 
 def edges_of(view: View) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hhsim.errors import PlotRefused, SelectionRefused
 from hhsim.plotting.intervals import draw_intervals
+from hhsim.plotting.maps import map_inches
 from hhsim.plotting.raster import draw_raster
 from hhsim.plotting.rates import draw_rates
 from hhsim.plotting.spectrum import check_spectrum, draw_spectra
@@ -59,20 +60,25 @@ def panels_of(view: View, kinds: Sequence[str]) -> list[Panel]:
         whose = " of the selected populations" if view.recording.populations else ""
         raise SelectionRefused(f"no spikes{whose} were recorded, as {missing[0]} needs")
     if "trace" in kinds and not rows:
-        raise SelectionRefused("no traces of the selected cells were recorded in this window")
+        raise SelectionRefused("no traces of the selected cells were recorded")
     panels = []
+    count = len(view.populations)
+    tall = _raster_inches(view)
+    flat_inches = map_inches(count, DISTRIBUTION_INCHES)
     for kind in dict.fromkeys(sorted(kinds, key=KINDS.index)):
         if kind == "raster":
-            panels.append(Panel(lambda axes: draw_raster(axes, view), _raster_inches(view), True, kind))
+            panels.append(Panel(lambda axes: draw_raster(axes, view, tall), tall, True, kind))
         elif kind == "rate":
-            panels.append(Panel(lambda axes: draw_rates(axes, view), RATE_INCHES, True, kind))
+            panels.append(
+                Panel(lambda axes: draw_rates(axes, view), map_inches(count, RATE_INCHES), True, kind)
+            )
         elif kind == "trace":
             panels += [_trace_panel(view, variable, found) for variable, found in rows.items()]
         elif kind == "isi":
-            panels.append(Panel(lambda axes: draw_intervals(axes, view), DISTRIBUTION_INCHES, False, kind))
+            panels.append(Panel(lambda axes: draw_intervals(axes, view), flat_inches, False, kind))
         else:
             check_spectrum(view)
-            panels.append(Panel(lambda axes: draw_spectra(axes, view), DISTRIBUTION_INCHES, False, kind))
+            panels.append(Panel(lambda axes: draw_spectra(axes, view), flat_inches, False, kind))
     return panels
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 
+from hhsim.plotting.names import LINE, say_nothing_there, short
 from hhsim.plotting.scales import inches, pixels
 from hhsim.plotting.view import Floats, Ints, View
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 POINTS_PER_AREA = 0.7  # on a square of 1 pt × 1 pt, at most; more hide each other
 MOST_LEFT_OUT = 10  # thinning shows at least every 10th cell; beyond that, a density tells more
+MOST_NAMES = 3  # in a note
 LEAST_CELLS = 50  # of a population that thinning must leave
 MOST_IN_VECTORS = 4000  # points that are kept as such in PDF and SVG; more are rasterised there
 LEAST_BAND = 0.1  # share of the height of a small population, if there are few
 FULL_COLOUR = 0.995  # quantile of the density, over pixels with spikes, from which on colour is full
-LONGEST_NAME = 24  # characters
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Band:
         return self.bottom + (nodes.astype(np.float64) - self.cells.start + 0.5) * row
 
 
-def draw_raster(axes: Axes, view: View) -> str:
+def draw_raster(axes: Axes, view: View, tall: float = math.inf) -> str:
     """Draw the spikes of each population in a strip of its own, the first at the bottom.
 
-    Returns what is to be said of what is not shown; empty if each spike is a point.
+    It will be at most `tall` inches high. Returns what is to be said of what is not shown; empty if each
+    spike is a point.
     """
     bands = bands_of(view.populations)
     unit = view.time_unit[0]
@@ -58,9 +60,10 @@ def draw_raster(axes: Axes, view: View) -> str:
     else:
         shown = _draw_points(axes, view, bands, every)
         note = _what_is_left_out(every, shown, sum(counts.values()))
-    _label(axes, view, bands)
+    _label(axes, view, bands, min(tall, height))
     if not any(counts.values()):
-        axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", alpha=0.6)
+        middle = list(bands.values())[len(bands) // 2]  # not the border of two
+        say_nothing_there(axes, "no spikes", (middle.bottom + middle.top) / 2)
     return note
 
 
@@ -165,7 +168,9 @@ def _what_is_left_out(every: Mapping[str, int], shown: int, total: int) -> str:
     if not thinned:
         return ""
     number = max(thinned.values())
-    whose = "" if len(thinned) == len(every) else f" of {', '.join(thinned)}"
+    names = [short(name) for name in thinned]
+    names = names if len(names) <= MOST_NAMES else [f"{len(names)} of {len(every)} populations"]
+    whose = "" if len(thinned) == len(every) else f" of {', '.join(names)}"
     return f"every {_ordinal(number)} cell{whose}: {shown:,} of {total:,} spikes"
 
 
@@ -173,10 +178,9 @@ def _ordinal(number: int) -> str:
     return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
 
 
-def _label(axes: Axes, view: View, bands: Mapping[str, Band]) -> None:
+def _label(axes: Axes, view: View, bands: Mapping[str, Band], tall: float) -> None:
     """Name each strip at its side, as far as names do not come into each other's way."""
-    tall = inches(axes)[1]
-    line = float(axes.yaxis.get_ticklabels()[0].get_fontsize()) * 1.25 / 72  # inches
+    line = float(axes.yaxis.get_ticklabels()[0].get_fontsize()) * LINE / 72  # inches
     places, texts, names, last = [], [], [], -math.inf
     for name, band in bands.items():
         middle, high = (band.bottom + band.top) / 2, (band.top - band.bottom) * tall
@@ -196,9 +200,9 @@ def _label(axes: Axes, view: View, bands: Mapping[str, Band]) -> None:
 
 
 def _name(view: View, population: str, cells: range, between: str) -> str:
-    short = population if len(population) <= LONGEST_NAME else population[: LONGEST_NAME - 1] + "…"
     if len(cells) < view.recording.populations[population]:
         which = f"cell {cells.start}" if len(cells) == 1 else f"cells {cells.start:,} to {cells.stop - 1:,}"
     else:
         which = "1 cell" if len(cells) == 1 else f"{len(cells):,} cells"
-    return f"{short}{between}{which}" if between == "\n" else f"{short} ({which})"
+    name = short(population)
+    return f"{name}{between}{which}" if between == "\n" else f"{name} ({which})"

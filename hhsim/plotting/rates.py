@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from hhsim.analysis import population_rate
+from hhsim.plotting.maps import MOST_LINES, draw_map
+from hhsim.plotting.names import say_nothing_there
 from hhsim.plotting.scales import tick_sparsely
 from hhsim.plotting.view import Floats, View
 
@@ -22,11 +24,18 @@ def draw_rates(axes: Axes, view: View) -> str:
     """Draw the mean rate of each population's cells; the area below a line is the spikes of a cell."""
     bin_steps = _bin_steps(view)
     unit = view.time_unit[0]
+    note = f"bins of {bin_steps * view.dt_ms:g} ms"
     highest = 0.0
+    if len(view.populations) > MOST_LINES:
+        found = [rate_of(view, name, bin_steps) for name in view.populations]
+        draw_map(axes, list(view.populations), found[0][0] / unit, [rate for _, rate in found], "rate (Hz)")
+        if not any(rate.any() for _, rate in found):
+            say_nothing_there(axes, "no spikes")
+        return note
     for name in view.populations:
         edges, rate = rate_of(view, name, bin_steps)
         pen = view.pens[name]
-        axes.stairs(rate, edges / unit, baseline=None, color=pen.colour, ls=pen.dashes, lw=0.8, label=name)
+        axes.stairs(rate, edges / unit, baseline=None, color=pen.colour, ls=pen.dashes, lw=0.8)
         highest = max(highest, float(rate.max()))
     axes.set_ylim(0, highest * 1.06 or 1)
     axes.set_ylabel("rate (Hz)")
@@ -34,7 +43,7 @@ def draw_rates(axes: Axes, view: View) -> str:
         tick_sparsely(axes.yaxis, 4)
     else:
         axes.set_yticks([0, 1])
-    return f"bins of {bin_steps * view.dt_ms:g} ms"
+    return note
 
 
 def rate_of(view: View, population: str, bin_steps: int) -> tuple[Floats, Floats]:

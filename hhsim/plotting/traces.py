@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import matplotlib
 import numpy as np
 
+from hhsim.plotting.names import say_nothing_there, short
+from hhsim.plotting.raster import MOST_IN_VECTORS
 from hhsim.plotting.scales import inches, pixels, tick_sparsely
 from hhsim.plotting.style import SMALL
 from hhsim.plotting.view import Floats, Ints, View
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 10  # cells in a panel
 ROW_INCHES = 0.2  # height that a cell needs
 CROWDED = 0.15  # strokes from bottom to top for each pixel, beyond which lines are finer
+COARSE_MS = 0.3  # between frames, beyond which the peak of an action potential may lie between two
+TICK_PT = 3.0  # of a spike
+FEW_FRAMES, DOT_PT = 3, 2.0  # so few are dots
 PIECE = 1 << 18  # frames that are read at a time
 
 
@@ -39,9 +44,8 @@ def traced(view: View) -> dict[str, list[Row]]:
     for population, variable in sorted(keys, key=lambda key: order.index(key[0])):
         cells = view.selection.cells[population]
         trace = view.recording.trace(population, variable)
-        first, last = frames_of(trace, view)
         columns = np.flatnonzero((trace.nodes >= cells.start) & (trace.nodes < cells.stop))
-        if last > first and len(columns):
+        if len(columns):
             found = [Row(population, int(trace.nodes[i]), trace, int(i)) for i in columns]
             rows.setdefault(variable, []).extend(found)
     return dict(sorted(rows.items(), key=lambda item: item[0] != "v"))
@@ -57,30 +61,84 @@ def frames_of(trace: Trace, view: View) -> tuple[int, int]:
 def draw_traces(axes: Axes, view: View, variable: str, rows: list[Row]) -> str:
     """Draw `variable` of some cells, or of one with an axis of its own; says which are not shown."""
     width = max(1, int(pixels(axes)[0]))
+    rows_of_any = [row for row in rows if np.diff(frames_of(row.trace, view))[0] > 0]
+    if not rows_of_any:
+        axes.set_yticks([])
+        axes.set_ylabel(_label_of(variable, rows[0].trace.units), parse_math=False)
+        say_nothing_there(axes, "no frames")
+        return ""
+    rows = rows_of_any
     shown = spread(rows, max(1, min(MOST_ROWS, int(inches(axes)[1] / ROW_INCHES))))
     lines = [envelope(row, view, width) for row in shown]
     low, high = _range(lines)
     units = shown[0].trace.units
     unit = view.time_unit[0]
-    pitch = 1.08 * (high - low) if len(shown) > 1 else 0.0
+    few = max(len(times) for times, _ in lines) <= FEW_FRAMES
+    # lines need no more than their height; dots must be seen to belong to the name beside them
+    pitch = (3 if few else 1.08) * (high - low) if len(shown) > 1 else 0.0
     sweeps = max(float(np.abs(np.diff(_finite(values))).sum()) for _, values in lines) / (high - low)
     stroke = 0.35 if sweeps > CROWDED * width else 0.6  # pt
     for i, (row, (times, values)) in enumerate(zip(shown, lines, strict=True)):
-        axes.plot(times / unit, values + i * pitch, color=view.pens[row.population].colour, lw=stroke)
+        colour = view.pens[row.population].colour
+        dots: dict[str, Any] = {"marker": "o", "ms": DOT_PT, "clip_on": False} if few else {}
+        axes.plot(times / unit, values + i * pitch, color=colour, lw=stroke, **dots)
     margin = 0.04 * (high - low)
     axes.set_ylim(low - margin, high + (len(shown) - 1) * pitch + margin)
-    label = variable if units == "1" else f"{variable} ({units})"
-    axes.set_ylabel(label, parse_math=False)
+    axes.set_ylabel(_label_of(variable, units), parse_math=False)
     if len(shown) > 1:
         middles = [float(np.median(_finite(values))) if _finite(values).size else low for _, values in lines]
         places = [middle + i * pitch for i, middle in enumerate(middles)]
+        if min(np.diff(places)) < pitch / 2:  # names would come into each other's way
+            places = [(low + high) / 2 + i * pitch for i in range(len(shown))]
         _label_rows(axes, view, shown, places)
         _scale_bar(axes, low, high, units)
     else:
         tick_sparsely(axes.yaxis, 5)
+    notes = [_which(shown, rows)]
+    if variable == "v":
+        notes.append(_mark_spikes(axes, view, shown, [high + i * pitch for i in range(len(shown))]))
+    return "; ".join(note for note in notes if note)
+
+
+def _label_of(variable: str, units: str) -> str:
+    return variable if units == "1" else f"{variable} ({units})"
+
+
+def _which(shown: list[Row], rows: list[Row]) -> str:
     if len(shown) == 1:
-        return f"{shown[0].population} {shown[0].node}" + (f" of {len(rows)} cells" if len(rows) > 1 else "")
+        name = f"{short(shown[0].population)} {shown[0].node}"
+        return f"{name} of {len(rows)} cells" if len(rows) > 1 else name
     return f"{len(shown)} of {len(rows):,} cells" if len(shown) < len(rows) else ""
+
+
+def _mark_spikes(axes: Axes, view: View, rows: list[Row], tops: list[float]) -> str:
+    """Where frames are too far apart for the peaks of spikes: a tick for each, and a note."""
+    spacings = [_spacing(row.trace) for row in rows]
+    if max(spacings) <= COARSE_MS:
+        return ""
+    unit = view.time_unit[0]
+    marked = False
+    for name in dict.fromkeys(row.population for row in rows):
+        if name not in view.populations:
+            continue
+        mine = {row.node: top for row, top in zip(rows, tops, strict=True) if row.population == name}
+        nodes = np.array(sorted(mine))
+        heights = np.array([mine[node] for node in nodes])
+        times, places = [], []
+        for some_times, some_nodes in view.spikes(name):
+            chosen = np.isin(some_nodes, nodes)
+            times.append(some_times[chosen])
+            places.append(heights[np.searchsorted(nodes, some_nodes[chosen])])
+        if sum(map(len, times)):
+            marked = True
+            ticks: dict[str, Any] = {"marker": "|", "ms": TICK_PT, "mew": 0.6, "ls": "none"}
+            x, y = np.concatenate(times) / unit, np.concatenate(places)
+            axes.plot(x, y, color=view.pens[name].colour, rasterized=len(x) > MOST_IN_VECTORS, **ticks)
+    return f"frames every {max(spacings):g} ms miss peaks" + ("; ticks: spikes" if marked else "")
+
+
+def _spacing(trace: Trace) -> float:
+    return float(f"{trace.t_ms[1] - trace.t_ms[0]:.6g}") if len(trace.t_ms) > 1 else 0.0
 
 
 def spread(rows: list[Row], most: int) -> list[Row]:
@@ -145,7 +203,7 @@ def _finite(values: Floats) -> Floats:
 
 
 def _label_rows(axes: Axes, view: View, rows: list[Row], places: list[float]) -> None:
-    names = [f"{row.population} {row.node}" for row in rows]
+    names = [f"{short(row.population)} {row.node}" for row in rows]
     axes.set_yticks(places, names, parse_math=False)
     axes.tick_params(axis="y", length=0)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):

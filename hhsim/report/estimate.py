@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, seconds, shares, size, speed, wrap
+from hhsim.report.words import number, pace, seconds, shares, size, wrap
 
 if TYPE_CHECKING:
     from hhsim.estimating import Estimate
@@ -58,9 +58,8 @@ def _time(estimate: Estimate) -> Iterator[Row]:
     yield "time", seconds(told["total"]), ""
     for name in ("startup", "build", "compile"):
         yield f"  {name}", seconds(told[name]), ""
-    pace = speed(estimate.biological_s, told["simulate"])
     each = f"{estimate.ns_per_neuron_step:.1f} ns for each cell and step"
-    yield "  simulate", seconds(told["simulate"]), f"{pace}, {each}"
+    yield "  simulate", seconds(told["simulate"]), f"{pace(estimate.realtime_factor)}, {each}"
     yield "  write", seconds(told["write"]), ""
 
 

@@ -29,7 +29,9 @@ def show_info(told: Mapping[str, Any]) -> None:
     if told["source"]:
         rows.append(("config", told["source"]))
     if told["timings_s"]:
-        rows.append(("took", _timings(told["timings_s"])))
+        since = f"{told['timings_from_ms']:g} ms"
+        part = f" (the last part, from {since} on)" if told["timings_from_ms"] else ""
+        rows.append(("took", _timings(told["timings_s"]) + part))
     machine = told["machine"]
     if machine:
         rows.append(("on", ", ".join(str(machine[key]) for key in sorted(machine, key=_machine_order))))

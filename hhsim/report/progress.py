@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import clock, speed
+from hhsim.report.words import clock, compared
 
 if TYPE_CHECKING:
     from hhsim.running import Progress
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 BAR_WIDTH = 24
 
-PHASES = {"build": "building the network", "compile": "compiling"}
+LEAST_BAR = 8  # columns, below which a bar tells nothing
+MOST_RATES = 4  # populations whose rates are told
+
+PHASES = {"build": "building the network", "load": "loading the compiled code", "compile": "compiling"}
 
 
 @contextmanager
@@ -26,7 +31,7 @@ def watching(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A watcher of a run's progress: a bar on a terminal, plain lines elsewhere, nothing if `quiet`."""
     if quiet:
         yield None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
         with _bar() as watch:
             yield watch
     else:
@@ -36,20 +41,33 @@ def watching(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
 @contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Display
-    from rich.table import Column
+    from rich.progress import ProgressColumn, Task
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
 
-    whole = Column(no_wrap=True)
-    rest = Column(no_wrap=True, overflow="ellipsis")
-    columns = (
-        TextColumn("{task.description}", table_column=whole),
-        BarColumn(BAR_WIDTH),
-        TextColumn("{task.fields[pace]}", table_column=whole),
-        TextColumn("{task.fields[rates]}", style="dim", table_column=rest),
-    )
-    with Display(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("starting", total=None, pace="", rates="")
+    console = Console(stderr=True)
+
+    class Line(ProgressColumn):
+        """All that fits beside each other: how far and how long yet before anything else."""
+
+        def render(self, task: Task) -> Table:
+            texts = (task.description, task.fields["left"], task.fields["pace"], task.fields["rates"])
+            pace, bar, rates = fitting(console.width, *map(len, texts))
+            line = Table.grid(padding=(0, 2, 0, 0))
+            cells: list[ProgressBar | Text] = [Text(texts[0], no_wrap=True)]
+            if bar:
+                total = None if task.total is None else max(task.total, 1e-9)
+                cells.append(ProgressBar(total, task.completed, bar, pulse=total is None))
+            cells += [Text(text, no_wrap=True) for text in texts[1 : 3 if pace else 2] if text]
+            if rates:
+                cells.append(Text(texts[3], style="dim", no_wrap=True, overflow="ellipsis"))
+            line.add_row(*cells)
+            return line
+
+    with Display(Line(), console=console, transient=True) as display:
+        task = display.add_task("starting", total=None, left="", pace="", rates="")
 
         def watch(progress: Progress) -> None:
             if progress.phase != "simulate":
@@ -60,6 +78,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                 description=_where(progress),
                 total=progress.duration_ms,
                 completed=progress.t_ms,
+                left=_left(progress),
                 pace=_pace(progress),
                 rates=_rates(progress.rate_hz),
             )
@@ -67,19 +86,51 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
+def fitting(width: int, where: int, left: int, pace: int, rates: int) -> tuple[bool, int, bool]:
+    """Whether the pace, how many columns of a bar, and whether the rates have room in a line of `width`.
+
+    The others are lengths of texts, with two spaces between. How far and how long yet always come first; the
+    rates may be cut off at the end of the line.
+    """
+    room = width - where - (left + 2 if left else 0) - 1
+    shows_pace = bool(pace) and pace + 2 <= room
+    room -= pace + 2 if shows_pace else 0
+    bar = min(BAR_WIDTH, room - 2)
+    bar = bar if bar >= LEAST_BAR else 0
+    room -= bar + 2 if bar else 0
+    return shows_pace, bar, rates > 0 and room > 2 + LEAST_BAR
+
+
 def _lines() -> Callable[[Progress], None]:
     last = time.monotonic()
+    told: set[str] = set()
 
     def watch(progress: Progress) -> None:
         nonlocal last
+        if progress.phase not in told:
+            told.add(progress.phase)
+            if progress.phase == "compile":
+                click.echo("compiling (only the first time: the code is kept)", err=True)
+            elif progress.phase == "simulate":
+                click.echo(f"simulating {_span(progress)}", err=True)
+                last = time.monotonic()
         if progress.phase != "simulate" or progress.t_ms >= progress.duration_ms:
             return
-        if time.monotonic() - last >= LINE_SECONDS:
+        if progress.t_ms > progress.from_ms and time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            parts = (_where(progress), _pace(progress), _rates(progress.rate_hz))
-            click.echo("  ".join(parts), err=True)
+            parts = (_where(progress), _left(progress), _pace(progress), _rates(progress.rate_hz))
+            click.echo("  ".join(part for part in parts if part), err=True)
 
     return watch
+
+
+def _span(progress: Progress) -> str:
+    end = (
+        f"{progress.duration_ms:g} ms"
+        if progress.duration_ms < 10_000
+        else f"{progress.duration_ms / 1000:g} s"
+    )
+    return f"from {progress.from_ms:g} ms to {end}" if progress.from_ms else end
 
 
 def _where(progress: Progress) -> str:
@@ -89,11 +140,18 @@ def _where(progress: Progress) -> str:
 
 
 def _pace(progress: Progress) -> str:
-    """The speed, and how long it will take yet."""
     done = progress.t_ms - progress.from_ms
-    left = progress.wall_s * (progress.duration_ms - progress.t_ms) / done
-    return f"{speed(done / 1000, progress.wall_s)}  {clock(left)} left"
+    return compared(progress.wall_s * 1000 / done) if done > 0 else ""
+
+
+def _left(progress: Progress) -> str:
+    """How long it will take yet, at the pace so far."""
+    done = progress.t_ms - progress.from_ms
+    if done <= 0:
+        return ""
+    return f"{clock(progress.wall_s * (progress.duration_ms - progress.t_ms) / done)} left"
 
 
 def _rates(rates: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {rate:.1f} Hz" for name, rate in rates.items())
+    parts = [f"{name} {rate:.1f} Hz" for name, rate in islice(rates.items(), MOST_RATES)]
+    return "  ".join([*parts, f"{len(rates) - MOST_RATES} more"] if len(rates) > MOST_RATES else parts)

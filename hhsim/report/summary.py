@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, seconds, shares, show_rows, speed
+from hhsim.report.words import number, pace, seconds, shares, show_rows
 
 if TYPE_CHECKING:
     from hhsim.recording import Recovered
@@ -15,21 +16,8 @@ if TYPE_CHECKING:
 
 def show_summary(summary: Summary) -> None:
     """Print what a run did, on stdout."""
-    wall = summary.wall_s
     click.echo(f"{summary.output}: {number(summary.neurons)} cells, {number(summary.synapses)} synapses")
-    rows = [
-        (
-            "simulated",
-            f"{seconds(summary.biological_s)} in {seconds(wall['simulate'])}: "
-            f"{speed(summary.biological_s, wall['simulate'])}, "
-            f"{summary.ns_per_neuron_step:.1f} ns for each cell and step",
-        ),
-        (
-            "in all",
-            f"{wall['total']:.2f} s: startup {wall['startup']:.2f}, build {wall['build']:.2f}, "
-            f"compile {wall['compile']:.2f}, write {wall['write']:.2f}",
-        ),
-    ]
+    rows = list(_times(summary))
     for name, count in summary.spikes.items():
         suppressed = summary.suppressed_crossings[name]
         extra = f"; {number(suppressed)} more suppressed as refractory" if suppressed else ""
@@ -41,6 +29,31 @@ def show_summary(summary: Summary) -> None:
         ("memory", f"{summary.peak_rss_bytes / 1e6:,.0f} MB at most{each}"),
     ]
     show_rows(rows)
+
+
+def _times(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What was simulated, now and before, and how long this call took."""
+    wall, factor, each = summary.wall_s, summary.realtime_factor, summary.ns_per_neuron_step
+    whole = seconds(summary.biological_s)
+    if factor is None or each is None:
+        yield "all is done", f"{whole}, simulated before; nothing was left to do"
+        yield "this time", f"{wall['total']:.2f} s"
+        return
+    resumed = summary.resumed_at_ms is not None
+    since = f" (from {summary.resumed_at_ms:g} ms on)" if resumed else ""
+    yield (
+        "simulated",
+        f"{seconds(summary.simulated_s)}{since} in {seconds(wall['simulate'])}, "
+        f"{each:,.1f} ns for each cell and step",
+    )
+    yield "speed", pace(factor)
+    if resumed:
+        yield "so far", f"{whole}, to which spikes and rates belong"
+    yield (
+        "this time" if resumed else "in all",
+        f"{wall['total']:.2f} s: startup {wall['startup']:.2f}, build {wall['build']:.2f}, "
+        f"compile {wall['compile']:.2f}, write {wall['write']:.2f}",
+    )
 
 
 def show_recovered(found: Recovered) -> None:

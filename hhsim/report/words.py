@@ -57,9 +57,21 @@ def shares(ranks: int, threads: int) -> str:
     return each if ranks == 1 else f"{ranks} ranks of {each}"
 
 
-def speed(biological_s: float, wall_s: float) -> str:
-    """Biological time for each second of wall time."""
-    return f"{biological_s / max(wall_s, 1e-9):.2g}x real time"
+def pace(factor: float) -> str:
+    """A real-time factor (wall seconds for each biological second), and what it means."""
+    return f"{two_digits(factor)} s per biological second: {compared(factor)}"
+
+
+def compared(factor: float) -> str:
+    """A real-time factor in words that cannot be read the wrong way round."""
+    ratio = two_digits(max(factor, 1 / max(factor, 1e-9)))
+    if ratio in ("1", "1.0"):
+        return "real time"
+    return f"{ratio}x {'slower' if factor > 1 else 'faster'} than real time"
+
+
+def two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
 
 
 def clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from hhsim.checkpoint import store
-from hhsim.checkpoint.continuing import check_config
+from hhsim.checkpoint.continuing import WORDS, check_config
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
@@ -36,7 +36,9 @@ def finished(output: Path, loaded: Loaded) -> Summary | None:
         return None
     finish(output)
     with open_recording(output) as recording, damage_errors(output):
-        if not recording.complete or differing_keys(recording.config, loaded.resolved):
+        if not recording.complete:
+            return None
+        if any(entry.key not in WORDS for entry in differing_keys(recording.config, loaded.resolved)):
             return None
         recording.verify()
         summary = Summary(**recording.summary)

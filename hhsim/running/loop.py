@@ -35,6 +35,7 @@ def simulate(
     from_ms = simulation.step * settings.dt
     begin = flushed = time.perf_counter()
     most_steps = FIRST_STEPS
+    tell(Progress("simulate", from_ms, settings.steps * settings.dt, from_ms=from_ms))
     while simulation.step < settings.steps:
         chunk_begin = time.perf_counter()
         left = guards.steps_left()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hhsim import __version__, memory
+from hhsim.cache import on_compiling
 from hhsim.checkpoint import store
 from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
@@ -132,6 +133,9 @@ def run(
     if found is not None:
         check_fits(found, loaded, place)
     done = finished(place, loaded) if resume and writes else None
+    if done is not None:
+        clock.lap("startup")
+        done = _nothing_left(done, loaded, place, clock)
     if told := exchange.share(done.to_json() if done else ""):
         return done or Summary(**json.loads(told))
     if writes and found is None:
@@ -148,15 +152,32 @@ def run(
     clock.lap("startup")
     tell = watch or (lambda progress: None)
     duration_ms = model.run.steps * model.run.dt
-    tell(Progress("build", 0.0, duration_ms))
-    simulation = Simulation(model, threads, device=device, exchange=exchange)
-    clock.lap("build")
-    tell(Progress("compile", 0.0, duration_ms))
-    simulation.compile()
-    clock.lap("compile")
+    with on_compiling(lambda: tell(Progress("compile", 0.0, duration_ms))):
+        tell(Progress("build", 0.0, duration_ms))
+        simulation = Simulation(model, threads, device=device, exchange=exchange)
+        clock.lap("build")
+        # Numba keeps no code for a device that could be loaded.
+        tell(Progress("load" if device == "cpu" else "compile", 0.0, duration_ms))
+        simulation.compile()
+        clock.lap("compile")
     every_s = EVERY_SECONDS if checkpoint_every_s is None else checkpoint_every_s
     policy = Policy(every_s, max_wall_s, checkpoint_every_s is not None)
     return _record(loaded, simulation, place, overwrite, found, policy, clock, tell, note)
+
+
+def _nothing_left(done: Summary, loaded: Loaded, output: Path, clock: Clock) -> Summary:
+    """Of a run that had come to its end before: what it did, and that this call simulated nothing."""
+    return replace(
+        done,
+        config=loaded.source,
+        output=str(output),
+        wall_s=clock.seconds(),
+        realtime_factor=None,
+        ns_per_neuron_step=None,
+        peak_rss_bytes=memory.peak_bytes(),
+        resumed_at_ms=done.steps * loaded.model.run.dt,
+        checkpoint=str(store.checkpoint_path(output)) if store.exists(output) else None,
+    )
 
 
 def _find(output: Path, note: Note | None) -> Checkpoint | None:
@@ -273,8 +294,8 @@ def _summary(
         steps=simulation.step,
         biological_s=seconds,
         wall_s=clock.seconds(),
-        realtime_factor=simulated / own_seconds if steps else 0.0,
-        ns_per_neuron_step=simulated / (steps * neurons) * 1e9 if steps else 0.0,
+        realtime_factor=simulated / own_seconds if steps else None,
+        ns_per_neuron_step=simulated / (steps * neurons) * 1e9 if steps else None,
         peak_rss_bytes=exchange.most(memory.peak_bytes()),
         spikes=dict(simulation.spike_counts),
         rate_hz={

@@ -23,20 +23,25 @@ class Summary:
     neurons: int
     synapses: int
     steps: int
-    biological_s: float
-    wall_s: Mapping[str, float]  # startup, build, compile, simulate, write, total
-    realtime_factor: float  # wall seconds of simulation for each biological second
-    ns_per_neuron_step: float
+    biological_s: float  # from the beginning, in whatever number of calls
+    wall_s: Mapping[str, float]  # of this call: startup, build, compile, simulate, write, total
+    realtime_factor: float | None  # wall seconds of simulation for each biological second simulated now
+    ns_per_neuron_step: float | None  # None, both: this call simulated nothing, as all was done
     peak_rss_bytes: int
     spikes: Mapping[str, int]  # for each population
     rate_hz: Mapping[str, float]
     suppressed_crossings: Mapping[str, int]
     spikes_sha256: Mapping[str, str]  # for each population whose spikes are recorded
     complete: bool
-    resumed_at_ms: float | None  # where this run went on from; None: from the beginning
+    resumed_at_ms: float | None  # where this call went on from; None: from the beginning
     checkpoint: str | None  # the file from which it can be continued or extended
     version: str
     ranks: int = 1  # processes that shared the network, each with `threads` threads
+
+    @property
+    def simulated_s(self) -> float:
+        """Biological time that this call simulated."""
+        return 0.0 if self.realtime_factor is None else self.biological_s - (self.resumed_at_ms or 0.0) / 1000
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -46,7 +51,7 @@ class Summary:
 class Progress:
     """How far a run has come."""
 
-    phase: Literal["build", "compile", "simulate"]
+    phase: Literal["build", "load", "compile", "simulate"]  # compile: only if the cache does not hold it
     t_ms: float
     duration_ms: float
     wall_s: float = 0.0  # since the first step of this process
