@@ -68,7 +68,7 @@ def apply(
 
 
 def sets(override: str, path: KeyPath) -> bool:
-    """Whether an override such as `run.seed=3` gives the value at `path`, alone or with the table around it."""
+    """Whether an override such as `run.seed=3` gives the value at `path`, or the table around it."""
     split = _split(override)
     return split is not None and tuple(split[0]) == path[: len(split[0])]
 
