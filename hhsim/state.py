@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel
-from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, require_plain
 from hhsim.model import Constant, FromFile, Model, Population, Steady
 from hhsim.network.layout import LANES, Layout
+from hhsim.network.nodes import node_values
 from hhsim.random import Purpose, draw_values, identify
 
 Floats = npt.NDArray[np.float64]
@@ -115,7 +114,7 @@ def initial_values(model: Model, population: Population, nodes: range | None = N
     for name in structure.states:
         given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
         if isinstance(given, FromFile):
-            values[name] = _from_file(given, population, name, nodes)
+            values[name] = node_values(given.path, (population.name, population.size), name, nodes)
         elif isinstance(given, Steady):
             key, gate = name.split(".")
             channel = dict(structure.channels)[key]
@@ -137,27 +136,6 @@ def _steady(
     which = 2 * list(channel.gates).index(gate)
     alpha, beta = numeric(rates)(v, *parameters)[which : which + 2]
     return np.broadcast_to(alpha / (alpha + beta), v.shape).astype(float)
-
-
-def _from_file(given: FromFile, population: Population, name: str, nodes: range) -> Floats:
-    import h5py
-
-    place = f"/nodes/{population.name}/0/{name}"
-    with foreign(given.path, "an HDF5 file of cells"), h5py.File(given.path, "r") as file:
-        if place not in file:
-            raise FileFailed(str(given.path), f"has no dataset {place}")
-        dataset = file[place]
-        require_plain(dataset)
-        if dataset.shape != (population.size,):
-            raise FileFailed(
-                str(given.path),
-                f"{place} holds {dataset.shape} values, but population {population.name!r} has "
-                f"{population.size} cells",
-            )
-        values = np.asarray(dataset[nodes.start : nodes.stop], dtype=float)
-    if not np.isfinite(values).all():
-        raise FileFailed(str(given.path), f"{place} holds values that are not finite numbers")
-    return values
 
 
 def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tuple[Cells, list[Structure]]:

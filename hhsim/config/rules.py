@@ -21,7 +21,7 @@ _OPTIONS: dict[str, dict[str, Reader]] = {
     "pairwise_bernoulli": {},
     "fixed_outdegree": {"replacement": yes_or_no, "autapses": yes_or_no},
     "fixed_indegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "file": {"edges": text},
+    "file": {"edges": text, "edge_types": file},
 }
 _KNOWN = (*_NUMBERS, *_WORDS)
 _USAGE = {
@@ -74,7 +74,7 @@ def _with_options(name: str, raw: dict[str, Any], around: Surroundings) -> model
     if name == "pairwise_bernoulli":
         return model.PairwiseBernoulli(value)
     if name == "file":
-        return model.EdgesFromFile(value, options["edges"])
+        return model.EdgesFromFile(value, **options)
     degree = model.FixedOutdegree if name == "fixed_outdegree" else model.FixedIndegree
     return degree(value, **options)
 

@@ -130,7 +130,8 @@ def _rule(rule: Rule, *, autapses_possible: bool) -> str:
     if isinstance(rule, PairwiseBernoulli):
         return f"{{ pairwise_bernoulli = {_number(rule.p)} }}"
     if isinstance(rule, EdgesFromFile):
-        return f"{{ file = {_text(str(rule.path))}, edges = {_text(rule.edges)} }}"
+        types = "" if rule.edge_types is None else f", edge_types = {_text(str(rule.edge_types))}"
+        return f"{{ file = {_text(str(rule.path))}, edges = {_text(rule.edges)}{types} }}"
     if isinstance(rule, FixedOutdegree | FixedIndegree):
         name = "fixed_outdegree" if isinstance(rule, FixedOutdegree) else "fixed_indegree"
         autapses = f", autapses = {_bool(rule.autapses)}" if autapses_possible else ""

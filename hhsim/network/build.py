@@ -24,7 +24,7 @@ from hhsim.network import connections as c
 from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
-from hhsim.network.sonata import count_edges
+from hhsim.network.sonata import count_synapses
 from hhsim.network.stage import Stage
 from hhsim.network.synapses import whole_steps
 
@@ -192,7 +192,7 @@ def expected_synapses(model: Model, projection: int) -> float:
     """How many synapses a projection will have on average (exactly, but for pairwise Bernoulli)."""
     spec = model.projections[projection]
     if isinstance(spec.rule, EdgesFromFile):
-        return float(count_edges(spec.rule.path, spec.rule.edges))
+        return float(count_synapses(spec.rule))
     return float(model.expected_synapses(spec) or 0)
 
 
