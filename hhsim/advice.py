@@ -1,6 +1,7 @@
 """What is suspicious in a model that can nevertheless be run.
 
-Needs neither Numba nor a network: rates are evaluated as plain Python.
+Needs neither Numba nor a network: rates are evaluated as plain Python, and of files only the columns' names
+and units are looked at.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from hhsim.channels import Channel, all_channels, all_receptors
 from hhsim.model import (
     CellType,
     Constant,
+    EdgesFromFile,
     FixedIndegree,
     FixedOutdegree,
+    FromFile,
     Mechanism,
     Model,
     Normal,
@@ -48,6 +51,7 @@ def warnings(model: Model) -> tuple[str, ...]:
         found += _spontaneous(cell)
     found += _delays(model)
     found += _without_effect(model)
+    found += _files(model)
     return tuple(found)
 
 
@@ -235,6 +239,16 @@ def _without_effect(model: Model) -> Iterator[str]:
             )
         elif section.start == section.stop:
             yield f"{what} has no effect: it stops at {section.stop:g} ms, when it starts"
+
+
+def _files(model: Model) -> Iterator[str]:
+    """Of the files that the network is read from; a network of none needs no HDF5."""
+    states = (given for population in model.populations.values() for given in population.initial.values())
+    rules = (projection.rule for projection in model.projections)
+    if any(isinstance(each, FromFile | EdgesFromFile) for each in (*states, *rules)):
+        from hhsim.network.notes import file_notes
+
+        yield from file_notes(model)
 
 
 def _zero(value: Value | None) -> bool:

@@ -83,8 +83,8 @@ def node_values(
                 mine = (cells[own.at] >= nodes.start) & (cells[own.at] < nodes.stop)
                 if column is None:
                     table.refuse(
-                        f"row {start + int(own.at[0])} of {table.population.name} has no {state}: there is no "
-                        f"dataset {table.population.name}/{own.group}/{state}"
+                        f"row {start + int(own.at[0])} of {table.population.name} has no {state}: there is "
+                        f"no dataset {table.population.name}/{own.group}/{state}"
                     )
                 found = table.values(column, own, start, quantity_of(state))
                 values[cells[own.at][mine] - nodes.start] = found[mine]

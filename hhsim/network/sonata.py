@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
@@ -209,8 +208,8 @@ class _Reader:
             row = int(own.at[missing[0]])
             kind = int(self.types.ids[kinds[row]])
             self.table.refuse(
-                f"row {start + row} of {self.table.population.name} has no {name}: there is no dataset {where}, "
-                f"and edge type {kind} of {self.types.path} has none"
+                f"row {start + row} of {self.table.population.name} has no {name}: there is no dataset "
+                f"{where}, and edge type {kind} of {self.types.path} has none"
             )
         most = self.quantities[name].most
         beyond = np.flatnonzero(values > most)

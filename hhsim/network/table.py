@@ -203,12 +203,10 @@ def _must(value: float, quantity: Quantity) -> str:
     """What a value that was refused should be."""
     if not np.isfinite(value):
         return "must be a finite number"
-    if value < quantity.least == 0 and quantity.most == np.inf:
-        return "must not be negative"
-    if np.isfinite(quantity.least):
-        unit = f" {quantity.unit}" if quantity.unit else ""
-        return f"must lie between {quantity.least:g} and {quantity.most:g}{unit}"
-    return f"must be at most {quantity.most:g} {quantity.unit}"
+    if quantity.unit:
+        most = f"must be at most {quantity.most:g} {quantity.unit}"
+        return "must not be negative" if value < quantity.least else most
+    return f"must lie between {quantity.least:g} and {quantity.most:g}"
 
 
 def _rows(group: str, at: npt.NDArray[np.intp], places: npt.NDArray[np.int64]) -> Rows:

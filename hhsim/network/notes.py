@@ -1,0 +1,82 @@
+"""What should be known of a network's SONATA files: what they do not say, and what of them is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hhsim.errors import FileFailed
+from hhsim.model import EdgesFromFile, FromFile, Model, Population, Projection
+from hhsim.network.nodes import open_nodes, quantity_of
+from hhsim.network.sonata import DELAY, NSYNS, UNITS, WEIGHT, open_edges, types_of
+from hhsim.network.table import Table
+
+OF_QUERIES = ("target_query", "source_query")  # in a table of types: how the network was drawn
+MOST_NAMED = 8
+
+
+def file_notes(model: Model) -> Iterator[str]:
+    """A sentence for each thing; none of a file that cannot be read, which the run will refuse."""
+    for index, projection in enumerate(model.projections):
+        if isinstance(projection.rule, EdgesFromFile):
+            try:
+                yield from list(_of_edges(f"projection[{index}]", projection, projection.rule))
+            except FileFailed:
+                continue
+    for population in model.populations.values():
+        try:
+            yield from list(_of_nodes(population))
+        except FileFailed:
+            continue
+
+
+def _of_edges(where: str, projection: Projection, rule: EdgesFromFile) -> Iterator[str]:
+    types = types_of(rule)
+    with open_edges(rule) as table:
+        name = f"{rule.path.name}: {table.population.name}"
+        for column, given in ((WEIGHT, projection.weight), (DELAY, projection.delay)):
+            found = table.columns(column)
+            of_types = types is not None and column in types.values
+            if given is not None and (found or of_types):
+                key = "weight" if column == WEIGHT else "delay"
+                what = "edges file" if found else "edge types"
+                yield f"{where}.{key} of the config holds; {column} of the {what} is not used"
+            elif given is None:
+                unit = UNITS[column]
+                if any(table.unit(dataset) is None for dataset in found.values()):
+                    yield f"{name} gives no units of {column}: taken as {unit}"
+                if of_types and len(found) < max(len(table.groups), 1):
+                    assert types is not None
+                    yield f"{types.path.name} gives no units of {column}: taken as {unit}"
+        unused = _unused(table, (WEIGHT, DELAY, NSYNS))
+        if unused:
+            yield f"{name} also has {_listed(unused)}, which is not used"
+    others = [] if types is None else [each for each in types.others if each not in OF_QUERIES]
+    if types is not None and others:
+        yield f"{types.path.name} also has {_listed(others)}, which is not used"
+
+
+def _of_nodes(population: Population) -> Iterator[str]:
+    states = {name: given for name, given in population.initial.items() if isinstance(given, FromFile)}
+    for path in dict.fromkeys(given.path for given in states.values()):
+        own = [name for name, given in states.items() if given.path == path]
+        with open_nodes(path, population.name) as table:
+            name = f"{path.name}: {table.population.name}"
+            for state in own:
+                unit = quantity_of(state).unit
+                if unit and any(table.unit(each) is None for each in table.columns(state).values()):
+                    yield f"{name} gives no units of {state}: taken as {unit}"
+            unused = _unused(table, own)
+            if unused:
+                yield f"{name} also has {_listed(unused)}, which is not used"
+
+
+def _unused(table: Table, used: Iterable[str]) -> list[str]:
+    """What the groups hold beside the columns that are used."""
+    return list(dict.fromkeys(name for group in table.groups.values() for name in group if name not in used))
+
+
+def _listed(names: list[str]) -> str:
+    shown = names[:MOST_NAMED]
+    more = [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+    *first, last = [*shown, *more]
+    return f"{', '.join(first)} and {last}" if first else last
