@@ -341,3 +341,14 @@ def test_the_rule_of_a_config_names_its_table_of_types(tmp_path):
     (tmp_path / "again.toml").write_text(loaded.resolved)
     assert load(tmp_path / "again.toml").model.projections[0].rule == rule
     assert len(synapses_of(loaded.model)[0]) == 4
+
+
+def test_a_table_is_asked_only_for_what_is_needed(tmp_path):
+    table = tmp_path / "types.csv"
+    table.write_text("edge_type_id syn_weight delay\n1 -2 0.5\n")
+    rule = edges(tmp_path / "e.h5", {**FOUR, "edge_type_id": [1] * 4}, edge_types=table)
+    assert len(synapses_of(model_of(rule, Constant(1.0)))[0]) == 4
+    told = warnings(model_of(rule, Constant(1.0)))
+    assert "projection[0].weight of the config holds; syn_weight of the edge types is not used" in told
+    with pytest.raises(FileFailed, match="line 2: syn_weight is -2; it must not be negative"):
+        synapses_of(model_of(rule))

@@ -10,7 +10,8 @@ from hhsim.network.nodes import open_nodes, quantity_of
 from hhsim.network.sonata import DELAY, NSYNS, UNITS, WEIGHT, open_edges, types_of
 from hhsim.network.table import Table
 
-OF_QUERIES = ("target_query", "source_query")  # in a table of types: how the network was drawn
+# Columns of a table of types that are used, or only tell how the network was drawn.
+KNOWN = (WEIGHT, DELAY, NSYNS, "target_query", "source_query")
 MOST_NAMED = 8
 
 
@@ -30,12 +31,12 @@ def file_notes(model: Model) -> Iterator[str]:
 
 
 def _of_edges(where: str, projection: Projection, rule: EdgesFromFile) -> Iterator[str]:
-    types = types_of(rule)
+    types = types_of(rule, ())
     with open_edges(rule) as table:
         name = f"{rule.path.name}: {table.population.name}"
         for column, given in ((WEIGHT, projection.weight), (DELAY, projection.delay)):
             found = table.columns(column)
-            of_types = types is not None and column in types.values
+            of_types = types is not None and column in types.others
             if given is not None and (found or of_types):
                 key = "weight" if column == WEIGHT else "delay"
                 what = "edges file" if found else "edge types"
@@ -50,7 +51,7 @@ def _of_edges(where: str, projection: Projection, rule: EdgesFromFile) -> Iterat
         unused = _unused(table, (WEIGHT, DELAY, NSYNS))
         if unused:
             yield f"{name} also has {_listed(unused)}, which is not used"
-    others = [] if types is None else [each for each in types.others if each not in OF_QUERIES]
+    others = [] if types is None else [each for each in types.others if each not in KNOWN]
     if types is not None and others:
         yield f"{types.path.name} also has {_listed(others)}, which is not used"
 

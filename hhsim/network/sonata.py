@@ -7,7 +7,7 @@ types may have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -67,11 +67,11 @@ def open_edges(rule: EdgesFromFile) -> Iterator[Table]:
         yield Table(path, group, "edge", SOURCE)
 
 
-def types_of(rule: EdgesFromFile) -> EdgeTypes | None:
-    """The table of edge types that belongs to the edges; None if there is none."""
+def types_of(rule: EdgesFromFile, columns: Iterable[str]) -> EdgeTypes | None:
+    """The table of edge types that belongs to the edges, with these columns; None if there is none."""
     if rule.edge_types is None:
         return None
-    return read_edge_types(rule.edge_types, rule.edges, {WEIGHT: False, DELAY: False, NSYNS: True})
+    return read_edge_types(rule.edge_types, rule.edges, {name: name == NSYNS for name in columns})
 
 
 def count_synapses(rule: EdgesFromFile) -> int:
@@ -85,7 +85,7 @@ def count_synapses(rule: EdgesFromFile) -> int:
 def _count(rule: EdgesFromFile, *stamps: tuple[int, ...]) -> int:
     """Counted once for each state of the files, as `stamps` tell it."""
     with open_edges(rule) as table:
-        reader = _Reader(table, types_of(rule), Wanted(False, False))
+        reader = _Reader(table, types_of(rule, [NSYNS]), Wanted(False, False))
         if not reader.counted:
             return table.size
         return sum(
@@ -113,7 +113,7 @@ def read_edges(
             named = text_of(column, "node_population")
             if named and named != population:
                 table.refuse(f"{column.name} counts cells of {named!r}, not of {population!r}")
-        reader = _Reader(table, types_of(rule), wanted)
+        reader = _Reader(table, types_of(rule, [*wanted.columns, NSYNS]), wanted)
         for start in range(0, table.size, chunk):
             rows = slice(start, start + chunk)
             ids = [
