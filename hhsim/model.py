@@ -155,10 +155,11 @@ class AllToAll:
 
 @dataclass(frozen=True)
 class EdgesFromFile:
-    """The edges of the population `edges` in a SONATA edges file."""
+    """The edges of the population `edges` in a SONATA edges file, and the table of their types."""
 
     path: Path
     edges: str
+    edge_types: Path | None = None
 
 
 Rule = PairwiseBernoulli | FixedOutdegree | FixedIndegree | OneToOne | AllToAll | EdgesFromFile

@@ -15,12 +15,12 @@ from hhsim import mathx
 from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel, Receptor
 from hhsim.channels.checks import formula_of
-from hhsim.errors import FileFailed, StateRefused
+from hhsim.errors import StateRefused
 from hhsim.formulas.grammar import is_straight
-from hhsim.hdf5 import foreign, open_plain, require_plain
 from hhsim.methods import leads
 from hhsim.model import Constant, FromFile, Model, Normal, Population, Steady, Uniform
 from hhsim.network.layout import LANES, Layout
+from hhsim.network.nodes import node_values
 from hhsim.random import Purpose, draw_values, identify, in_precision
 
 Floats = npt.NDArray[np.float64]
@@ -135,8 +135,8 @@ def initial_values(model: Model, population: Population, nodes: range | None = N
     for name in structure.states:
         given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
         match given:
-            case FromFile():
-                values[name] = _from_file(given, population, name, nodes)
+            case FromFile(path):
+                values[name] = node_values(path, (population.name, population.size), name, nodes)
             case Steady():
                 key, gate = name.split(".")
                 channel = dict(structure.channels)[key]
@@ -166,25 +166,6 @@ def _steady(
         found = (float(np.broadcast_to(each, v.shape)[cell]) for each in (v, alpha, beta))
         raise StateRefused(population.name, f"{key}.{gate}", *found)
     return x
-
-
-def _from_file(given: FromFile, population: Population, name: str, nodes: range) -> Floats:
-    place = f"/nodes/{population.name}/0/{name}"
-    with foreign(given.path, "an HDF5 file of cells"), open_plain(given.path) as file:
-        if place not in file:
-            raise FileFailed(str(given.path), f"has no dataset {place}")
-        dataset = file[place]
-        require_plain(dataset)
-        if dataset.shape != (population.size,):
-            raise FileFailed(
-                str(given.path),
-                f"{place} holds {dataset.shape} values, but population {population.name!r} has "
-                f"{population.size} cells",
-            )
-        values = np.asarray(dataset[nodes.start : nodes.stop], dtype=float)
-    if not np.isfinite(values).all():
-        raise FileFailed(str(given.path), f"{place} holds values that are not finite numbers")
-    return values
 
 
 def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tuple[Cells, list[Structure]]:

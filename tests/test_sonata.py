@@ -103,7 +103,7 @@ def test_memory_of_edges_from_a_file(tmp_path, edges):
 
 WRITTEN = [
     (PairwiseBernoulli(0.05), Constant(6.0), Constant(0.3)),
-    (FixedOutdegree(90, replacement=True), Normal(6.0, 2.0), Uniform(0.0, 3.0)),
+    (FixedOutdegree(90, replacement=True), Normal(6.0, 2.0, min=0.0), Uniform(0.0, 3.0)),
     (FixedIndegree(5), Uniform(1.0, 2.0), Constant(0.0)),
 ]
 

@@ -1,6 +1,7 @@
 """What is suspicious in a model that can nevertheless be run.
 
-Needs neither Numba nor a network: rates are evaluated as plain Python.
+Needs neither Numba nor a network: rates are evaluated as plain Python, and of files
+only the names of columns and their units are looked at.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from hhsim.advice.clipping import clipped
 from hhsim.advice.dynamics import coarse, fastest_gate, spontaneous, spontaneous_rate
 from hhsim.advice.effects import delays, without_effect
+from hhsim.advice.files import about_files
 from hhsim.advice.implausible import implausible
 from hhsim.model import Model
 
@@ -26,4 +28,5 @@ def warnings(model: Model) -> tuple[str, ...]:
     found += without_effect(model)
     found += clipped(model)
     found += implausible(model)
+    found += about_files(model)
     return tuple(found)

@@ -21,7 +21,7 @@ _OPTIONS: dict[str, dict[str, Reader]] = {
     "pairwise_bernoulli": {},
     "fixed_outdegree": {"replacement": yes_or_no, "autapses": yes_or_no},
     "fixed_indegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "file": {"edges": name},
+    "file": {"edges": name, "edge_types": file},
 }
 _MAKERS: dict[str, Callable[..., model.Rule]] = {
     "pairwise_bernoulli": model.PairwiseBernoulli,

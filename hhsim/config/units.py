@@ -135,6 +135,16 @@ def read(text: str, unit: str, *, per_area: bool = False) -> tuple[Fraction, boo
     raise NotAQuantity(f"{what}; expected {expected(unit, per_area=per_area)}")
 
 
+def factor(name: str, unit: str) -> Fraction | None:
+    """By how much a number in units of `name` is multiplied to be in `unit`; None: of another dimension.
+
+    Raises NotAQuantity for a unit that is unknown.
+    """
+    if len(name) > _MOST_CHARACTERS:
+        raise NotAQuantity(f"a text of {len(name):,} characters is no unit")
+    return _factor(name, unit)
+
+
 def _finite(number: Fraction, text: str) -> Fraction:
     try:
         float(number)

@@ -135,8 +135,9 @@ def _rule(rule: Rule, *, autapses_possible: bool) -> str:
     match rule:
         case PairwiseBernoulli(p):
             return f"{{ pairwise_bernoulli = {_number(p)} }}"
-        case EdgesFromFile(path, edges):
-            return f"{{ file = {quoted(str(path))}, edges = {quoted(edges)} }}"
+        case EdgesFromFile(path, edges, edge_types):
+            types = "" if edge_types is None else f", edge_types = {quoted(str(edge_types))}"
+            return f"{{ file = {quoted(str(path))}, edges = {quoted(edges)}{types} }}"
         case FixedOutdegree():
             name = "fixed_outdegree"
         case FixedIndegree():

@@ -29,7 +29,7 @@ from hhsim.network import connections as c
 from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
-from hhsim.network.sonata import count_edges
+from hhsim.network.sonata import count_synapses
 from hhsim.network.stage import Stage
 from hhsim.network.synapses import whole_steps
 
@@ -201,7 +201,7 @@ def expected_synapses(model: Model, projection: int) -> float:
     rule = spec.rule
     match rule:
         case EdgesFromFile():
-            return float(count_edges(rule.path, rule.edges))
+            return float(count_synapses(rule))
         case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
             return float(model.expected_synapses(spec) or 0)
         case _:

@@ -24,8 +24,10 @@ from hhsim.network import connections as c
 from hhsim.network.build import connect
 from hhsim.network.connections import Connections
 from hhsim.network.layout import Place, lay_out
-from hhsim.network.sonata import CHUNK, DELAY, SOURCE, TARGET, UNITS, WEIGHT
+from hhsim.network.sonata import DELAY, SOURCE, TARGET, UNITS, WEIGHT
+from hhsim.network.table import CHUNK
 
+INDEX = "edge_group_index"
 NODES, EDGES, CONFIG = "nodes.h5", "edges.h5", "config.toml"
 
 InitialValues = Callable[[Model, Population], dict[str, npt.NDArray[np.float64]]]
@@ -102,6 +104,9 @@ def _unused(group: Any, name: str) -> str:
 def _write_nodes(file: Any, population: Population, states: dict[str, npt.NDArray[np.float64]]) -> None:
     group = file.create_group(f"nodes/{population.name}")
     _constant(group, "node_type_id", population.size)
+    group["node_id"] = np.arange(population.size, dtype=np.uint64)
+    group["node_group_index"] = np.arange(population.size, dtype=np.uint64)
+    _constant(group, "node_group_id", population.size)
     values = group.create_group("0")
     for name, numbers in states.items():
         dataset = values.create_dataset(name, data=numbers, dtype=np.float64)
@@ -125,21 +130,26 @@ def _write_edges(file: Any, edges: str, source: str, target: Place, runs: Iterat
     for name, population in ((SOURCE, source), (TARGET, target.name)):
         datasets[name] = group.create_dataset(name, (0,), np.uint64, maxshape=(None,), chunks=(CHUNK // 16,))
         datasets[name].attrs["node_population"] = population
+    datasets[INDEX] = group.create_dataset(
+        INDEX, (0,), np.uint64, maxshape=(None,), chunks=(CHUNK // 16,), shuffle=True, compression=1
+    )
     size = 0
     for run in runs:
         ours = (run.lanes >= target.first) & (run.lanes < target.first + target.size)
         columns: dict[str, npt.NDArray[Any]] = {name: values[ours] for name, values in run.columns.items()}
         columns |= {SOURCE: run.sources[ours], TARGET: run.lanes[ours] - target.first}
+        columns[INDEX] = np.arange(size, size + columns[SOURCE].size)
         for name, values in columns.items():
             if name not in datasets:
                 datasets[name] = group.create_dataset(
-                    name, (0,), np.float64, maxshape=(None,), chunks=(CHUNK // 16,)
+                    f"0/{name}", (0,), np.float64, maxshape=(None,), chunks=(CHUNK // 16,)
                 )
                 datasets[name].attrs["units"] = UNITS[name]
             datasets[name].resize((size + values.size,))
             datasets[name][size:] = values
         size += columns[SOURCE].size
     _constant(group, "edge_type_id", size)
+    _constant(group, "edge_group_id", size)
 
 
 def _runs(connections: Connections, projection: int, dt: float, chunk: int) -> Iterator[_Run]:

@@ -27,7 +27,7 @@ from hhsim.network import connections as c
 from hhsim.network import rules, synapses
 from hhsim.network.connections import Connections
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
-from hhsim.network.sonata import read_edges
+from hhsim.network.sonata import Wanted, read_edges
 from hhsim.random import Purpose, distribution, stream_key
 
 TASKS_PER_THREAD = 8  # so that threads end together although rows differ
@@ -194,9 +194,9 @@ class Stage:
             problem = Problem(f"projection[{self.index}].target", "edges from a file lead to one population")
             raise ConfigRefused(self.model.title or "config", (problem,))
         source, target = ((name, self.model.populations[name].size) for name in (spec.source, *spec.targets))
-        for edges in read_edges(
-            rule.path, rule.edges, source, target, spec.weight is None, spec.delay is None
-        ):
+        longest = (synapses.MOST_STEPS + 0.5) * self.model.run.dt
+        wanted = Wanted(spec.weight is None, spec.delay is None, longest)
+        for edges in read_edges(rule, source, target, wanted):
             if len(pieces) == 0:
                 continue
             last = len(pieces) - 1
