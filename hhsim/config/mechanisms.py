@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import assert_never
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.channels.checks import check, formula_of, is_own, rate_names, shown, title
 from hhsim.config import units
 from hhsim.errors import ChannelRefused, StateRefused
 from hhsim.formulas.singular import Singularity, singularity
-from hhsim.model import CellType, Constant, Mechanism, Model, Population, Steady, mean
+from hhsim.model import (
+    CellType,
+    Constant,
+    FromFile,
+    InitialValue,
+    Mechanism,
+    Model,
+    Normal,
+    Population,
+    Steady,
+    Uniform,
+    mean,
+)
 
 LOW, HIGH = -200.0, 200.0  # mV: no potential of a cell that is meant to work lies outside
 FARTHEST = 1000.0  # mV: reversal potentials beyond it are followed no further
@@ -103,26 +116,35 @@ def _check_decay(cell: CellType, receptor: Receptor, mechanism: Mechanism, dt: f
             raise _refused(receptor, f"its decay in {step:g} ms is {factor:g}{where}")
 
 
+def _number(given: InitialValue | None) -> float | None:
+    """The initial value that all cells share, if the config says it."""
+    match given:
+        case Constant(number):
+            return number
+        case None | Normal() | Uniform() | FromFile() | Steady():
+            return None
+        case _:
+            assert_never(given)
+
+
 def _check_steady(population: Population, cell: CellType) -> None:
     """That gates which begin at their steady value have one, where the potential is one number."""
-    v = population.initial.get("v")
-    if not isinstance(v, Constant):
+    v = _number(population.initial.get("v"))
+    if v is None:
         return
     for mechanism in cell.channels:
         channel = all_channels()[mechanism.model]
         steady = [
-            gate
-            for gate in channel.gates
-            if isinstance(population.initial.get(f"{mechanism.key}.{gate}"), Steady)
+            gate for gate in channel.gates if population.initial.get(f"{mechanism.key}.{gate}") == Steady()
         ]
         if not steady:
             continue
-        rates = formula_of(channel)(v.value, *arguments_of(channel, _means(mechanism)))
+        rates = formula_of(channel)(v, *arguments_of(channel, _means(mechanism)))
         for i, gate in enumerate(channel.gates):
             alpha, beta = rates[2 * i : 2 * i + 2]
             x = alpha / (alpha + beta) if alpha + beta != 0 else math.nan
             if gate in steady and not math.isfinite(x):
-                raise StateRefused(population.name, f"{mechanism.key}.{gate}", v.value, alpha, beta)
+                raise StateRefused(population.name, f"{mechanism.key}.{gate}", v, alpha, beta)
 
 
 def _where(cell: CellType, mechanism: Mechanism, what: str, arguments: list[float]) -> str:

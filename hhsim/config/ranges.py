@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.config import schema, units
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import Document
-from hhsim.model import Constant, Model, Normal, Uniform
+from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady, Uniform
 
 MOST_FLOAT32 = 3.4028234663852886e38
 LEAST_FLOAT32 = 1.1754943508222875e-38  # with all digits
@@ -41,7 +41,7 @@ def check_ranges(document: Document, model: Model, report: Report) -> None:
                 break
 
 
-def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, Any]]:
+def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, InitialValue | None]]:
     for name, cell in model.cells.items():
         at: KeyPath = ("cell", name)
         yield (*at, "capacitance"), "pF", cell.capacitance
@@ -61,13 +61,18 @@ def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, An
     for i, projection in enumerate(model.projections):
         yield ("projection", i, "weight"), "nS", projection.weight
     for i, section in enumerate(document.inputs):
-        if isinstance(section, schema.StepCurrent):
-            yield ("input", i, "amplitude"), "pA", section.amplitude
-        elif isinstance(section, schema.PoissonInput):
-            yield ("input", i, "weight"), "nS", section.weight
+        match section:
+            case schema.StepCurrent():
+                yield ("input", i, "amplitude"), "pA", section.amplitude
+            case schema.PoissonInput():
+                yield ("input", i, "weight"), "nS", section.weight
+            case None:
+                continue
+            case _:
+                assert_never(section)
 
 
-def _ends(value: Any) -> list[float]:
+def _ends(value: InitialValue | None) -> list[float]:
     """The numbers between which the draws of `value` lie, as far as the config says."""
     match value:
         case Constant():
@@ -76,5 +81,7 @@ def _ends(value: Any) -> list[float]:
             return [value.low, value.high]
         case Normal():
             return [value.mean, *(limit for limit in (value.min, value.max) if math.isfinite(limit))]
-        case _:  # from a file, or steady
+        case None | FromFile() | Steady():
             return []
+        case _:
+            assert_never(value)
