@@ -40,6 +40,8 @@ def export_spikes(
         raise FileFailed(str(place), "belongs to the recording that is to be exported")
     check_output(place, (), overwrite)
     if not set(selection.cells) & set(recording.populations):
+        if not recording.populations:
+            raise SelectionRefused(f"{recording.path}: no spikes were recorded")
         chosen = " and ".join(selection.cells) or "any population"
         raise SelectionRefused(f"the spikes of {chosen} were not recorded")
     try:

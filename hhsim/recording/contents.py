@@ -163,6 +163,13 @@ class Trace:
         return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"
 
 
+class SpikesByName(dict[str, Spikes]):
+    """Spikes by population; raises KeyError, with those there are, for one that was not recorded."""
+
+    def __missing__(self, name: str) -> Spikes:
+        raise KeyError(f"no spikes of {name} were recorded, but of {', '.join(self) or 'none at all'}")
+
+
 class Traces(Mapping[tuple[str, str], Trace]):
     """Traces by (population, variable), each looked up in its file when first asked for."""
 

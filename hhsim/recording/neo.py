@@ -68,7 +68,7 @@ def _trains(recording: Recording, selection: Selection, segment: neo.Segment) ->
                 times.append(some_times)
                 channels.append(some_nodes + (len(node_ids) - cells.start))
             populations += [name] * len(cells)
-            node_ids += cells
+            node_ids += recording.ids(name, np.array(cells, np.int64)).tolist()
     all_times, all_channels = np.concatenate(times), np.concatenate(channels)
     order = np.argsort(all_times, kind="stable")
     trains = _Trains.from_spike_time_array(

@@ -61,6 +61,8 @@ def select(
             )
     end = recording.stopped_at_ms
     start, stop = start_ms or 0.0, end if stop_ms is None else min(stop_ms, end)
+    if 0 < end <= start:
+        raise SelectionRefused(f"{start:g} ms is after the end: the recording goes from 0 to {end:g} ms")
     if start < 0 or (end > 0 and not start < stop):
         raise SelectionRefused(
             f"nothing lies between {start:g} and {stop:g} ms: the recording goes from 0 to {end:g} ms"
@@ -73,7 +75,8 @@ def select(
         low, high = nodes or (0, size)
         if not 0 <= low < high:
             raise SelectionRefused(f"there are no cells from {low} to {high}: a range is FIRST:END, from 0")
-        cells[name] = range(min(low, size), min(high, size))
+        first, last = recording.places(name, low, high) if nodes else (low, high)
+        cells[name] = range(min(first, size), min(last, size))
     if cells and not any(cells.values()):
         largest = max(recording.sizes[name] for name in cells)
         raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")
