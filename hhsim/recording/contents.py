@@ -132,6 +132,7 @@ class Trace:
         if self._data.shape[1:] != self.nodes.shape:
             raise ValueError(f"{self._data.name} has other columns than {len(self.nodes)} cells")
         self.every_ms = every
+        self.start_ms = start
         # rows may be there that `time` does not tell of yet, or not be there after a kill
         self.frames = min(rows_of(self._data), round((stop - start) / every))
         self.t_ms = start + np.arange(self.frames, dtype=np.float64) * np.float64(every)  # [frames], ms

@@ -93,7 +93,9 @@ def _signals(recording: Recording, selection: Selection) -> list[neo.AnalogSigna
         cells = selection.cells.get(population, range(0))
         columns = slice(*np.searchsorted(trace.nodes, (cells.start, cells.stop)).tolist())
         first, end = (_frame(t, trace.every_ms) for t in (selection.start_ms, selection.stop_ms))
-        data = trace.read(range(first, end), columns)
+        before = _frame(trace.start_ms, trace.every_ms)
+        first, end = max(first, before), max(end, before)
+        data = trace.read(range(first - before, end - before), columns)
         if data.size:
             nodes: Any = trace.nodes[columns]
             signals.append(
