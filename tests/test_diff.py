@@ -400,7 +400,7 @@ def test_nothing_recorded_yet_compares_as_nothing(tmp_path, command) -> None:
         (("--atol", "-1"), 2, "--atol"),
         (("--atol", "nan"), 2, "no finite number"),
         (("--atol", "inf"), 2, "no finite number"),
-        (("--start", "100 ms"), 2, "nothing lies between"),
+        (("--start", "100 ms"), 2, "100 ms is after the end"),
         (("--start", "5"), 2, "no unit"),
         (("--nodes", "900:901"), 2, "there are no cells from 900 on"),
         (("--population", "esc"), 2, "no population 'esc'"),

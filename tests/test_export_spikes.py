@@ -280,7 +280,7 @@ def test_a_failure_leaves_nothing_behind(command, small_run, tmp_path, monkeypat
         (("out.h5", "--format", "csv", "--start", "20"), 2, "ms"),
         (("out.h5", "--format", "csv", "-o", "no/where.csv"), 5, "does not exist"),
         (("out.h5", "--format", "csv", "-o", "."), 5, "is a folder"),
-        (("trace.h5", "--format", "csv"), 2, "the spikes of t were not recorded"),
+        (("trace.h5", "--format", "csv"), 2, "no spikes were recorded"),
     ],
 )
 def test_bad_input_is_refused_in_plain_words(command, tmp_path, arguments, code, words) -> None:

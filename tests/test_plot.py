@@ -597,7 +597,7 @@ def test_settings_of_the_user_do_not_leak(recording, tmp_path) -> None:
         (["-o", "there.png"], 5, "there.png: the file exists already"),
         (["-o", "nowhere/out.png"], 5, "the folder nowhere does not exist"),
         (["-o", "folder.png"], 5, "is a folder"),
-        (["--start", "200 ms"], 2, "nothing lies between"),
+        (["--start", "200 ms"], 2, "200 ms is after the end"),
         (["--population", "esc"], 2, "no population 'esc'"),
         (["--kind", "psd", "--stop", "7 ms"], 2, "a window of 7 ms is too short for a spectrum"),
         (["--kind", "trace"], 2, "no traces of the selected cells were recorded"),

@@ -83,7 +83,7 @@ def test_a_part(command, small_run) -> None:
     ("arguments", "code", "message"),
     [
         (["--population", "esc"], 2, "there are: exc, inh"),
-        (["--start", "100 ms"], 2, "nothing lies between 100 and 100 ms"),
+        (["--start", "100 ms"], 2, "100 ms is after the end"),
         (["--start", "5"], 2, "--start"),
         (["--nodes", "5"], 2, "no range of cells"),
         (["--nodes", "500:600"], 2, "the largest population has 160"),

@@ -189,7 +189,8 @@ class ForeignRecording(Recording):
             size = told
             self.notes.append(f"{size:,} cells of {name} are taken from {like.path if like else ''}")
         if size is None or train.bound > size:
-            fired = np.unique(train.ids)
+            ordered = np.sort(train.ids)  # np.unique hashes: 13 s for 10^7
+            fired = ordered[np.diff(ordered, prepend=-1) > 0]
             if size is not None and len(fired) > size:
                 raise SelectionRefused(f"{self.path}: {len(fired):,} cells of {name} fire, of {size:,}")
             if size is None and len(fired) * 2 >= train.bound:
