@@ -13,12 +13,12 @@ __all__ = ["Recording", "Summary", "__version__", "open", "run"]
 
 if TYPE_CHECKING:
     from hhsim.recording import Recording
-    from hhsim.recording import open_recording as open
+    from hhsim.recording import open_any as open
     from hhsim.running import Summary, run
 
 _HOMES = {
     "Recording": ("hhsim.recording", "Recording"),
-    "open": ("hhsim.recording", "open_recording"),
+    "open": ("hhsim.recording", "open_any"),
     "Summary": ("hhsim.running", "Summary"),
     "run": ("hhsim.running", "run"),
 }

@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.errors import FileFailed
-from hhsim.recording import Recording, Trace, open_recording
+from hhsim.recording import Recording, Trace, open_any
 from hhsim.recording.files import output_paths
 
 
-def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+def inspect(path: str | os.PathLike[str], **given: Any) -> dict[str, Any]:
     """Everything that the recording at `path` tells of itself, as plain data; spikes and traces are checked.
 
-    `state` is "complete", "stopped" (closed before its end), "being written" or "cut off". Of each
+    `state` is "complete", "stopped" (closed before its end), "being written", "cut off", or
+    "foreign" for a file of another program, which does not say. `given` is as for `open_any`. Of each
     population, `agrees` says whether the checksum of its spikes is the one that was stored at the end of the
     run (None if none was), and `fault` what no run of hhsim would have written. So it is with traces, whose
     file may also be missing. Raises FileFailed if the main file cannot be read.
     """
     place = Path(path)
-    with open_recording(place) as recording:
+    with open_any(place, **given) as recording:
         main = place.stat()
         closed = bool(recording.complete or recording.checksums or recording.timings or recording.summary)
         writer = None if closed else _writer(main)
-        files = output_paths(place, [variable for _, variable in recording.traces]).values()
+        variables = [] if recording.foreign else [variable for _, variable in recording.traces]
+        files = output_paths(place, variables).values()
         return {
             "file": str(place),
             "title": str(recording.facts.get("title", "")),
@@ -80,7 +82,8 @@ def _population(recording: Recording, name: str) -> dict[str, Any]:
 
 
 def _trace(recording: Recording, population: str, variable: str) -> dict[str, Any]:
-    file = str(output_paths(recording.path, [variable])[variable])
+    own = recording.path if recording.foreign else output_paths(recording.path, [variable])[variable]
+    file = str(own)
     about: dict[str, Any] = {"population": population, "variable": variable, "file": file, "fault": None}
     stored = recording.trace_checksums.get((population, variable))
     try:
@@ -100,6 +103,8 @@ def _trace(recording: Recording, population: str, variable: str) -> dict[str, An
 
 
 def _state(recording: Recording, closed: bool, writer: int | None) -> str:
+    if recording.foreign:
+        return "foreign"
     if closed:
         return "complete" if recording.complete else "stopped"
     return "cut off" if writer is None else "being written"

@@ -20,7 +20,10 @@ def bin_numbers(times_ms: Floats, start_ms: float, bin_ms: float) -> Ints:
     """The bin of each time, from 0. A bin holds its end, but not its start."""
     numbers = times_ms - (start_ms + ROUNDING_MS)
     numbers /= bin_ms
-    return np.ceil(numbers, out=numbers).astype(np.int64) - 1
+    found: Ints = np.ceil(numbers, out=numbers).astype(np.int64) - 1
+    if start_ms == 0:
+        found[times_ms == 0] = 0  # other simulators have spikes at the very beginning
+    return found
 
 
 def population_rate(

@@ -56,6 +56,7 @@ class RecordingStatistics:
 
     recording: str
     complete: bool  # did the run come to its end?
+    foreign: bool  # did another program write it? Then `complete` is not known, and false
     start_ms: float
     stop_ms: float
     bin_ms: float  # of chi and correlation
@@ -107,6 +108,7 @@ def statistics(
     return RecordingStatistics(
         recording=str(recording.path),
         complete=recording.complete,
+        foreign=recording.foreign,
         start_ms=chosen.start_ms,
         stop_ms=chosen.stop_ms,
         bin_ms=bin_,

@@ -13,6 +13,8 @@ from hhsim.commands.options import (
     channels_option,
     json_option,
     selection_options,
+    source_options,
+    taken,
     threads_option,
 )
 from hhsim.errors import ComparisonFailed
@@ -27,6 +29,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.command(short_help="Show in what two recordings differ, and how they drift apart.")
 @click.argument("a", type=click.Path())
 @click.argument("b", type=click.Path())
+@source_options
 @selection_options
 @click.option(
     "--atol",
@@ -49,10 +52,10 @@ def diff(a: str, b: str, atol: float, as_json: bool, **choice: Any) -> None:
     hhsim diff float64.h5 float32.h5 --stop "200 ms"
     """
     from hhsim.comparing import compare
-    from hhsim.recording import open_recording
+    from hhsim.recording import open_pair
     from hhsim.report import show_difference
 
-    with open_recording(a) as first, open_recording(b) as second:
+    with open_pair(a, b, **taken(choice)) as (first, second):
         told = compare(first, second, atol=atol, **choice)
     if as_json:
         click.echo(json.dumps(told.as_data(), indent=2))

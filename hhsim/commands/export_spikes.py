@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hhsim.commands.options import selection_options
+from hhsim.commands.options import selection_options, source_options, taken
 
 
 @click.command("export-spikes", short_help="Write the spikes of a recording as CSV, NumPy, NIX or NWB.")
@@ -22,6 +22,7 @@ from hhsim.commands.options import selection_options
     "-o", "--output", metavar="FILE", type=click.Path(), help="Beside the recording, and named after it."
 )
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@source_options
 @selection_options
 def export_spikes(recording: str, kind: str, output: str | None, force: bool, **choice: Any) -> None:
     """Write the spikes of a recording, or of a part of it, in a format that other programs read.
@@ -33,7 +34,7 @@ def export_spikes(recording: str, kind: str, output: str | None, force: bool, **
     hhsim export-spikes out.h5 --format csv --stop "100 ms" --population exc
     """
     from hhsim.interchange import export_spikes as export
-    from hhsim.recording import open_recording, select
+    from hhsim.recording import open_any, select
 
-    with open_recording(recording) as opened:
+    with open_any(recording, **taken(choice)) as opened:
         click.echo(export(opened, select(opened, **choice), kind, output, overwrite=force))

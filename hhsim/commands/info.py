@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from hhsim.commands.options import json_option
+from hhsim.commands.options import json_option, source_options, taken
 from hhsim.errors import ComparisonFailed, FileFailed
 
 
 @click.command(short_help="Show what is in a recording, and check it.")
 @click.argument("recording", type=click.Path(), metavar="FILE")
 @click.option("--config", "config_alone", is_flag=True, help="Print the stored config alone, as TOML.")
+@source_options
 @json_option
-def info(recording: str, config_alone: bool, as_json: bool) -> None:
+def info(recording: str, config_alone: bool, as_json: bool, **given: Any) -> None:
     """Show what is in a recording: its spikes and traces, and what it was made with and from.
 
     The checksums of spikes and traces are computed anew and compared with those that the run stored; exit
@@ -35,7 +37,7 @@ def info(recording: str, config_alone: bool, as_json: bool) -> None:
     from hhsim.inspecting import inspect
     from hhsim.report import faults, show_info
 
-    told = inspect(recording)
+    told = inspect(recording, **taken(given))
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:

@@ -145,6 +145,46 @@ selection_options = _options(
 )
 
 
+def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    sizes = {}
+    for value in values:
+        name, _, size = value.rpartition("=")
+        if not (name and size.isdecimal() and 0 < int(size) < 2**31):
+            raise click.BadParameter(f'"{value}" is no size such as exc=3200', context, parameter)
+        sizes[name] = int(size)
+    return sizes
+
+
+# What a SONATA file of another program does not say of itself
+source_options = _options(
+    click.option(
+        "--duration",
+        "duration_ms",
+        callback=quantity("ms"),
+        metavar="TIME",
+        help="How long a file of another simulator is; up to its last spike if left out.",
+    ),
+    click.option("--dt", "dt_ms", callback=quantity("ms"), metavar="TIME", help="The steps of such a file."),
+    click.option(
+        "--size",
+        "sizes",
+        multiple=True,
+        callback=_sizes,
+        metavar="POPULATION=NUMBER",
+        help="How many cells a population of such a file has. Can be repeated.",
+    ),
+)
+
+
+def taken(choice: dict[str, Any]) -> dict[str, Any]:
+    """What `source_options` say, taken out of `choice`."""
+    given = {name: choice.pop(name) for name in ("duration_ms", "dt_ms", "sizes")}
+    for name in ("duration_ms", "dt_ms"):
+        if given[name] is not None and not 0 < given[name] < float("inf"):
+            raise click.UsageError(f"--{name.removesuffix('_ms')} is a time above 0")
+    return given
+
+
 def wall_time(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """A callback for an option with a time of days, such as "3h50m"; it becomes seconds."""
     if value is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hhsim.commands.options import selection_options
+from hhsim.commands.options import selection_options, source_options, taken
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -30,6 +30,7 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> tu
     metavar="FIGURE",
     help="File to write: .png, .pdf or .svg. By default FILE's name with .png, beside it.",
 )
+@source_options
 @selection_options
 @click.option("--style", metavar="NAME", help="A style of matplotlib, or an .mplstyle file.")
 @click.option("--show", is_flag=True, help="Open a window; without -o, write no file.")
@@ -52,6 +53,13 @@ def plot(
     """
     from hhsim.plotting import draw
 
-    target = draw(recording, output, kinds=kinds, style=style, show=show, overwrite=force, **choice)
+    how: dict[str, Any] = {
+        "kinds": kinds,
+        "style": style,
+        "show": show,
+        "overwrite": force,
+        "given": taken(choice),
+    }
+    target = draw(recording, output, **how, **choice)
     if target is not None:
         click.echo(target)

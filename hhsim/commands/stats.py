@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from hhsim.commands.options import json_option, quantity, selection_options
+from hhsim.commands.options import json_option, quantity, selection_options, source_options, taken
 
 
 @click.command(short_help="Show how the populations of a recording fire.")
 @click.argument("recording", type=click.Path(), metavar="FILE")
+@source_options
 @selection_options
 @click.option(
     "--bin",
@@ -39,12 +40,12 @@ def stats(
     hhsim stats out.h5 --start "200 ms" --population exc
     """
     from hhsim.analysis import statistics
-    from hhsim.recording import open_recording, select
+    from hhsim.recording import open_any, select
     from hhsim.report import show_statistics
 
     widths = {"bin_ms": bin_ms, "window_ms": window_ms}
     given = {name: width for name, width in widths.items() if width is not None}
-    with open_recording(recording) as opened:
+    with open_any(recording, **taken(choice)) as opened:
         told = statistics(opened, select(opened, **choice), **given)
     if as_json:
         click.echo(json.dumps(told.to_dict(), indent=2, allow_nan=False))

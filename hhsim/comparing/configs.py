@@ -14,6 +14,8 @@ ORIGINS = ("versions.", "machine.", "device", "threads")
 
 def differing_settings(a: Recording, b: Recording) -> list[Entry]:
     """The keys in which the stored configs differ. Raises FileFailed if one of them is damaged."""
+    if a.foreign or b.foreign:
+        return []
     for recording in (a, b):
         try:
             tomllib.loads(recording.config)
@@ -26,6 +28,8 @@ def differing_settings(a: Recording, b: Recording) -> list[Entry]:
 
 def differing_origins(a: Recording, b: Recording) -> list[Entry]:
     """In which versions, machine, device and threads the recordings differ."""
+    if a.foreign or b.foreign:
+        return []
     keys = [key for key in {**a.facts, **b.facts} if key.startswith(ORIGINS)]
     entries = [Entry(key, a.facts.get(key), b.facts.get(key)) for key in keys]
     return [entry for entry in entries if entry.a != entry.b]

@@ -56,7 +56,7 @@ class Ticks:
     """The common measure of time of two recordings between `start_ms` and `stop_ms`."""
 
     def __init__(self, a: Recording, b: Recording, start_ms: float, stop_ms: float) -> None:
-        cells = max([1, *a.populations.values(), *b.populations.values()])
+        cells = max([1, *(each.bound(name) for each in (a, b) for name in each.populations)])
         fine, coarse = sorted((a.dt_ms, b.dt_ms))
         steps = max(a.duration_ms, b.duration_ms, REACH_MS) / fine + 1
         finest = max(1, min(FINEST, int(2**60 / (steps * cells))))  # cell and tick fit into 64 bits
@@ -65,6 +65,7 @@ class Ticks:
         self.in_a, self.in_b = in_step[a.dt_ms], in_step[b.dt_ms]  # ticks in a step of each
         self.ms = fine / ratio.denominator
         self.start, self.stop = round(start_ms / self.ms), round(stop_ms / self.ms)
+        self.before = self.start if self.start else -1  # all in the window come after it
         self.reach = round(min(REACH_MS / self.ms, 2.0**60 / cells))  # cell and tick fit into 64 bits
 
     def time_ms(self, tick: int) -> float:
@@ -87,6 +88,7 @@ class Tally:
         """Count spikes of A or of B at `times`, `shifts` away from the nearest in the other (ticks)."""
         ticks = self._ticks
         windows = (times - ticks.start - 1) * WINDOWS // (ticks.stop - ticks.start)
+        np.maximum(windows, 0, out=windows)  # of a spike at 0, which other simulators have
         near = shifts <= ticks.reach
         if in_a:
             self.counts[0] += np.bincount(windows[shifts == 0], minlength=WINDOWS)
@@ -181,13 +183,14 @@ class _Train:
         if ticks.start > 0:  # a step earlier, as the window need not begin with a step of this recording
             first = spikes.rows(ticks.start * ticks.ms - recording.dt_ms, recording.duration_ms).start
         self._pieces = spikes.pieces(range(first, len(spikes)))
-        self._dt_ms = recording.dt_ms
+        self._recording = recording
+        self._population = population
         self._scale = scale
         self._ticks = ticks
         self._nodes = nodes
         self._parts: list[tuple[Ids, Ids]] = []
         self.count = 0
-        self.known_to = ticks.start  # all spikes up to here are held, or were
+        self.known_to = ticks.before  # all spikes up to here are held, or were
 
     def grow(self) -> None:
         """Hold a piece more."""
@@ -195,12 +198,13 @@ class _Train:
         if piece is None:
             self.known_to = self._ticks.stop
             return
-        times = np.rint(piece[0] / self._dt_ms).astype(np.int64) * self._scale
+        times = np.rint(piece[0] / self._recording.dt_ms).astype(np.int64) * self._scale
         self.known_to = min(int(times[-1]) - 1, self._ticks.stop)  # more may come at the last one's time
-        keep = (times > self._ticks.start) & (times <= self._ticks.stop)
+        cells = self._recording.ids(self._population, piece[1])
+        keep = (times > self._ticks.before) & (times <= self._ticks.stop)
         if self._nodes is not None:
-            keep &= (piece[1] >= self._nodes[0]) & (piece[1] < self._nodes[1])
-        self._parts.append((times[keep], piece[1][keep]))
+            keep &= (cells >= self._nodes[0]) & (cells < self._nodes[1])
+        self._parts.append((times[keep], cells[keep]))
         self.count += len(self._parts[-1][0])
 
     @property
@@ -222,7 +226,7 @@ class _Train:
 
 def _resolvable(trains: list[_Train], ticks: Ticks) -> Iterator[tuple[int, int]]:
     """Spans (low, high] one after the other around which the trains hold all spikes within reach."""
-    low = ticks.start
+    low = ticks.before
     while low < ticks.stop:
         kept = sum(train.count for train in trains)
         while True:

@@ -163,16 +163,18 @@ def _blocks(
     strides = {fine: ratio.numerator, coarse: ratio.denominator}
     stride_a, stride_b = strides[a.every_ms], strides[b.every_ms]
     every = a.every_ms * stride_a
+    before_a, before_b = (round(each.start_ms / each.every_ms) for each in (a, b))
     first = math.ceil(start_ms / every * (1 - ROUNDING))
-    most = min(-(-a.frames // stride_a), -(-b.frames // stride_b))
+    first = max(first, -(-before_a // stride_a), -(-before_b // stride_b))
+    most = min(-(-(before_a + a.frames) // stride_a), -(-(before_b + b.frames) // stride_b))
     last = min(most, math.ceil(stop_ms / every * (1 - ROUNDING)))
     rows = max(1, BLOCK // max(len(a.nodes), len(b.nodes)))
     for begin in range(first, last, rows):
         end = min(begin + rows, last)
         parts = []
-        for trace, columns, stride in ((a, in_a, stride_a), (b, in_b, stride_b)):
+        for trace, columns, stride, before in ((a, in_a, stride_a, before_a), (b, in_b, stride_b, before_b)):
             low = int(columns[0])
-            frames = range(begin * stride, (end - 1) * stride + 1, stride)
+            frames = range(begin * stride - before, (end - 1) * stride + 1 - before, stride)
             parts.append(trace.read(frames, slice(low, int(columns[-1]) + 1))[:, columns - low])
         yield np.arange(begin, end, dtype=np.float64) * np.float64(every), parts[0], parts[1]
 

@@ -28,7 +28,8 @@ def write(recording: Recording, selection: Selection, path: Path) -> None:
                     for first in range(0, len(times), ROWS):
                         part = slice(first, first + ROWS)
                         # floats hold the ids exactly, and %d writes them as integers
-                        flat = np.column_stack([times[part], nodes[part]]).ravel().tolist()
+                        ids = recording.ids(name, nodes[part])
+                        flat = np.column_stack([times[part], ids]).ravel().tolist()
                         file.write(row * (len(flat) // 2) % tuple(flat))
 
 

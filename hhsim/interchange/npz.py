@@ -21,7 +21,7 @@ def write(recording: Recording, selection: Selection, path: Path) -> None:
         if name in recording.populations:
             pieces = [(np.empty(0), np.empty(0, np.int64)), *selected_spikes(recording, name, selection)]
             arrays[f"{name}.times_ms"] = np.concatenate([times for times, _ in pieces])
-            arrays[f"{name}.nodes"] = np.concatenate([nodes for _, nodes in pieces])
+            arrays[f"{name}.nodes"] = np.concatenate([recording.ids(name, nodes) for _, nodes in pieces])
     with path.open("wb") as file:
         np.savez(file, **arrays)
 

@@ -52,7 +52,9 @@ def write(recording: Recording, selection: Selection, path: Path) -> None:
         VectorData(
             name="node",
             description="local id of the cell in its population, from 0",
-            data=np.concatenate([np.array(selection.cells[name], np.uint64) for name in names]),
+            data=np.concatenate(
+                [recording.ids(name, np.array(selection.cells[name], np.int64)) for name in names]
+            ),
         ),
     ]
     file = NWBFile(

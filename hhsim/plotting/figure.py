@@ -221,6 +221,8 @@ def provenance(recording: Recording) -> list[str]:
 
 
 def _how_far(recording: Recording) -> str:
+    if recording.foreign:
+        return f"not written by hhsim, {_time(recording.duration_ms)}"
     if recording.complete:
         return f"complete, {_time(recording.duration_ms)}"
     reached = f"{_time(recording.stopped_at_ms)} of {_time(recording.duration_ms)}"

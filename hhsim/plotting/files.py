@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from hhsim.errors import NoSuchDevice, PlotRefused
 from hhsim.plotting.figure import plot
 from hhsim.plotting.panels import check_kinds
 from hhsim.plotting.style import ALWAYS, styled
-from hhsim.recording import open_recording, select
+from hhsim.recording import open_any, select
 from hhsim.recording.files import check_output, file_errors, hidden_name, publish
 
 NO_DATE: dict[str, dict[str, None]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -36,6 +36,7 @@ def draw(
     style: str | None = None,
     show: bool = False,
     overwrite: bool = False,
+    given: Mapping[str, Any] | None = None,
     **choice: Any,
 ) -> Path | None:
     """Draw the recording at `path` into a file, in a window, or both; returns the file.
@@ -46,6 +47,7 @@ def draw(
         at all if `show`
     show : open a window, and wait until it is closed
     overwrite : replace a file that exists
+    given : what a file of another program does not say, as for `hhsim.recording.open_any`
     choice : as for `hhsim.recording.select`
 
     The other parameters are those of `plot`. Raises what `plot`, `select` and `save` raise, and NoSuchDevice
@@ -53,7 +55,7 @@ def draw(
     """
     check_kinds(kinds)
     target = None if show and output is None else Path(output or beside(Path(path)))
-    with styled(style), open_recording(path) as recording:
+    with styled(style), open_any(path, **(given or {})) as recording:
         if target is not None:
             _check_target(target, recording.path, overwrite)
         window = _window() if show else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hhsim.recording.contents import Spikes, Trace
 from hhsim.recording.files import check_output
+from hhsim.recording.foreign import ForeignRecording, Given, open_any, open_pair
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.reader import Recording, open_recording
 from hhsim.recording.recovery import Recovered, recover
@@ -11,6 +12,8 @@ from hhsim.recording.selection import Selection, select, selected_spikes
 from hhsim.recording.writer import Positions, Recorder
 
 __all__ = [
+    "ForeignRecording",
+    "Given",
     "Positions",
     "Recorder",
     "Recording",
@@ -20,6 +23,8 @@ __all__ = [
     "Trace",
     "TraceColumns",
     "check_output",
+    "open_any",
+    "open_pair",
     "open_recording",
     "recover",
     "select",

@@ -153,6 +153,7 @@ class Trace:
         if self._data.shape[1:] != self.nodes.shape:
             raise ValueError(f"{self._data.name} has other columns than {len(self.nodes)} cells")
         self.every_ms = every
+        self.start_ms = start
         # rows may be there that `time` does not tell of yet, or not be there after a kill
         self.frames = min(rows_of(self._data), round((stop - start) / every))
         self.t_ms = start + np.arange(self.frames, dtype=np.float64) * np.float64(every)  # [frames], ms
@@ -182,6 +183,13 @@ class Trace:
 
     def __repr__(self) -> str:
         return f"<{self.variable} ({self.units}): {self.frames} frames of {len(self.nodes)} cells>"
+
+
+class SpikesByName(dict[str, Spikes]):
+    """Spikes by population; raises KeyError, with those there are, for one that was not recorded."""
+
+    def __missing__(self, name: str) -> Spikes:
+        raise KeyError(f"no spikes of {name} were recorded, but of {', '.join(self) or 'none at all'}")
 
 
 class Traces(Mapping[tuple[str, str], Trace]):

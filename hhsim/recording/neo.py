@@ -68,7 +68,7 @@ def _trains(recording: Recording, selection: Selection, segment: neo.Segment) ->
                 times.append(some_times)
                 channels.append(some_nodes + (len(node_ids) - cells.start))
             populations += [name] * len(cells)
-            node_ids += cells
+            node_ids += recording.ids(name, np.array(cells, np.int64)).tolist()
     all_times, all_channels = np.concatenate(times), np.concatenate(channels)
     order = np.argsort(all_times, kind="stable")
     trains = _Trains.from_spike_time_array(
@@ -93,7 +93,9 @@ def _signals(recording: Recording, selection: Selection) -> list[neo.AnalogSigna
         cells = selection.cells.get(population, range(0))
         columns = slice(*np.searchsorted(trace.nodes, (cells.start, cells.stop)).tolist())
         first, end = (_frame(t, trace.every_ms) for t in (selection.start_ms, selection.stop_ms))
-        data = trace.read(range(first, end), columns)
+        before = _frame(trace.start_ms, trace.every_ms)
+        first, end = max(first, before), max(end, before)
+        data = trace.read(range(first - before, end - before), columns)
         if data.size:
             nodes: Any = trace.nodes[columns]
             signals.append(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed, NotInstalled
 from hhsim.hdf5 import attribute, open_plain, require_plain
 from hhsim.recording import layout
-from hhsim.recording.contents import Spikes, Trace, Traces
+from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
 from hhsim.recording.digest import DIGEST, content_digest
 from hhsim.recording.files import damage_errors
 from hhsim.recording.journal import interrupted
@@ -37,10 +38,11 @@ class Recording:
     shows what its last flush before opening left; open it anew to see more.
     """
 
+    foreign = False  # did another program write it?
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Its file's name as text: bytes that are no UTF-8 are written out.
-        self.name = path.name.encode("utf-8", "backslashreplace").decode()
+        self.name = shown_name(path)
         self._files: dict[Path, h5py.File] = {}
         self._verified: set[str] = set()  # populations
         try:
@@ -99,10 +101,10 @@ class Recording:
         self.facts: dict[str, Any] = found  # as they were given to the Recorder
         self.seed: int | None = None if "seed" not in found else int(found["seed"])
         steps = round(self.duration_ms / self.dt_ms)
-        self.spikes: dict[str, Spikes] = {
-            name: Spikes(self.path, main[layout.SPIKES][name], self.dt_ms, steps, size)
+        self.spikes = SpikesByName(
+            (name, Spikes(self.path, main[layout.SPIKES][name], self.dt_ms, steps, size))
             for name, size in self.populations.items()
-        }
+        )
         self.traces: Mapping[tuple[str, str], Trace] = Traces([(p, v) for p, v in traces], self._load)
 
     def _load(self, population: str, variable: str) -> Trace:
@@ -123,6 +125,18 @@ class Recording:
             if population not in self.populations:
                 sizes[population] = max(sizes.get(population, 0), int(trace.nodes[-1]) + 1)
         return sizes
+
+    def ids(self, population: str, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ids that the file gives to cells which `Spikes.nodes` counts: here the same."""
+        return nodes
+
+    def places(self, population: str, low: int, high: int) -> tuple[int, int]:
+        """The range of cells, as `Spikes.nodes` counts them, with ids from `low` to before `high`."""
+        return low, high
+
+    def bound(self, population: str) -> int:
+        """One more than the largest id of a population."""
+        return self.populations[population]
 
     def trace(self, population: str, variable: str = layout.MAIN_VARIABLE) -> Trace:
         """The trace of `variable` of `population`; raises KeyError if none was recorded."""
@@ -212,6 +226,11 @@ class Recording:
         traces = [f"{variable} of {population}" for population, variable in self.traces]
         what = ", ".join(spikes + traces) or "nothing recorded"
         return f"<Recording {str(self.path)!r}: {self.duration_ms:g} ms, {state}; {what}>"
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as text: bytes that are no UTF-8 are written out."""
+    return path.name.encode("utf-8", "backslashreplace").decode()
 
 
 def open_recording(path: str | os.PathLike[str]) -> Recording:

@@ -81,7 +81,8 @@ def select(
         low, high = nodes or (0, size)
         if not 0 <= low < high:
             raise SelectionRefused(f"there are no cells from {low} to {high}: a range is FIRST:END, from 0")
-        cells[name] = range(min(low, size), min(high, size))
+        first, last = recording.places(name, low, high) if nodes else (low, high)
+        cells[name] = range(min(first, size), min(last, size))
     if cells and not any(cells.values()):
         largest = max(recording.sizes[name] for name in cells)
         raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")

@@ -61,6 +61,8 @@ def _extent(told: Mapping[str, Any]) -> str:
     steps = f"steps of {told['dt_ms']:g} ms"
     if told["state"] == "complete":
         return f"{whole} in {steps}; complete"
+    if told["state"] == "foreign":
+        return f"{whole} in {steps}; not written by hhsim, so whether it is complete is not known"
     if told["state"] == "being written":
         return f"{there} of {whole} in {steps}; being written by process {told['written_by']}"
     how = "stopped before its end" if told["state"] == "stopped" else "cut off: the run was not closed"
@@ -96,7 +98,9 @@ def _checksums(
         yield "none: no spikes were recorded"
     elif all(one["stored_checksum"] is None for one in populations.values()):
         yield (
-            "none yet; now"
+            "none are in a file that hhsim did not write; now"
+            if state == "foreign"
+            else "none yet; now"
             if state == "being written"
             else "none were stored, as the run was not closed; now"
         )

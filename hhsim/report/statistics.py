@@ -24,7 +24,7 @@ Row = tuple[str, list[str]]  # a label, and a cell for each population
 
 def show_statistics(told: RecordingStatistics) -> None:
     """Print the statistics of a recording on stdout."""
-    end = "" if told.complete else " (the run goes on, or was cut off)"
+    end = "" if told.complete or told.foreign else " (the run goes on, or was cut off)"
     click.echo(f"{told.recording}: {told.start_ms:g} to {told.stop_ms:g} ms{end}")
     if all(one.spikes is None for one in told.populations.values()):
         click.echo("  no spikes were recorded")
