@@ -268,6 +268,6 @@ def test_the_table(command, small) -> None:
     labels = " ".join(line.split()[0] for line in lines[2:-2])
     assert labels == (
         "memory state network buffers overhead disk traces spikes exc inh "
-        "time startup build compile simulate write"
+        "time startup build compile simulate step write"
     )
     assert lines[-1].startswith("  Time and spikes are judged from the whole time of the network itself")

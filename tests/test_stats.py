@@ -85,7 +85,7 @@ def test_a_part(command, small_run) -> None:
         (["--population", "esc"], 2, "there are: exc, inh"),
         (["--start", "100 ms"], 2, "starts at 100 ms, after the end"),
         (["--start", "5"], 2, "--start"),
-        (["--nodes", "5"], 2, "no range of cells"),
+        (["--nodes", "5-6"], 2, "nor a range of cells"),
         (["--nodes", "500:600"], 2, "the largest population has 160"),
         (["--bin", "0 ms"], 2, "bins of 0 ms"),
         (["--window", "-5 ms"], 2, "bins of -5 ms"),

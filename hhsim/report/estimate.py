@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, pace, seconds, shares, size, wrap
+from hhsim.report.words import compared, number, seconds, shares, size, two_digits, wrap
 
 if TYPE_CHECKING:
     from hhsim.estimating import Estimate
@@ -58,8 +58,10 @@ def _time(estimate: Estimate) -> Iterator[Row]:
     yield "time", seconds(told["total"]), ""
     for name in ("startup", "build", "compile"):
         yield f"  {name}", seconds(told[name]), ""
-    each = f"{estimate.ns_per_neuron_step:.1f} ns for each cell and step"
-    yield "  simulate", seconds(told["simulate"]), f"{pace(estimate.realtime_factor)}, {each}"
+    factor = estimate.realtime_factor
+    pace = f"{compared(factor)}, {two_digits(factor)} s per biological s"
+    yield "  simulate", seconds(told["simulate"]), pace
+    yield "    step", f"{estimate.ns_per_neuron_step:,.1f} ns", "for each cell"
     yield "  write", seconds(told["write"]), ""
 
 
