@@ -16,6 +16,7 @@ from hhsim.channels.definition import Channel, Parameter, Receptor, channel, rec
 from hhsim.channels.definition import channels as all_channels
 from hhsim.channels.definition import receptors as all_receptors
 from hhsim.errors import FileFailed
+from hhsim.plainfile import require_plain_file
 
 __all__ = [
     "Channel",
@@ -31,6 +32,7 @@ __all__ = [
 
 def declare_from(path: str | os.PathLike[str]) -> None:
     """Execute a Python file, so that the channels and receptors that it declares can be named in a config."""
+    require_plain_file(path)
     name = f"hhsim_channels_{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
