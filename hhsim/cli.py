@@ -18,6 +18,7 @@ from hhsim.errors import (
     ConfigRefused,
     Diverged,
     FailedElsewhere,
+    FileFailed,
     GuardStopped,
     HhsimError,
     HhsimWarning,
@@ -27,6 +28,7 @@ from hhsim.errors import (
     OutputExists,
 )
 from hhsim.launching import may_speak
+from hhsim.standard import failure, prepare
 from hhsim.stopping import Stopped, stoppable
 
 GO_ON = "the output holds everything up to then, and the same command with --resume goes on"
@@ -101,8 +103,22 @@ def _tell(words: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `hhsim`: runs it and returns its exit code.
 
-    All errors become words on stderr here, and nowhere else.
+    All errors become words on stderr here, and nowhere else. As the program itself, without `arguments`, it
+    goes on where nobody listens: with stdin, stdout or stderr closed, full, or a pipe without a reader. Only
+    output that cannot be written, but would have been read, is an error (5).
     """
+    if arguments is not None:
+        return _run(arguments)
+    output = prepare()
+    code = _run(None)
+    reason = failure(output)
+    if reason and not code:
+        _tell(f"hhsim: standard output: {reason}")
+        return FileFailed.exit_code
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         with stoppable(), _plain_warnings():
             cli.main(arguments, prog_name="hhsim", standalone_mode=False)

@@ -6,6 +6,7 @@ is never followed, and no text or array in it is longer than the file itself.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from hhsim.plainfile import require_plain_file
 
 # Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written.
 LOOKED_THROUGH = 1 << 24
+INFLATED = 1100  # times that deflate, the strongest of the usual filters, makes a block larger at most
+SMALL_CHUNK = 1 << 26  # bytes that any machine can spare
 _REFERENCE = struct.Struct("<IQI")  # to a text: its length, the address of its heap, its number there
 _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of a global heap
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
@@ -72,8 +75,8 @@ def require_own_numbers(file: h5py.File, path: Path) -> None:
             return f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
         if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
             return f"{_shown(name)} has its numbers in another file"
-        if layout != h5py.h5d.CHUNKED and found.nbytes > size:
-            return f"{_shown(name)} claims {found.nbytes:,} bytes, more than the file has"
+        if reason := _why_too_large(found, how, size):
+            return f"{_shown(name)} {reason}"
         return None
 
     size = file.id.get_filesize()
@@ -81,6 +84,24 @@ def require_own_numbers(file: h5py.File, path: Path) -> None:
     reason = file.visititems_links(of_link) or file.visititems(of_object)
     if reason:
         raise FileFailed(str(path), reason)
+
+
+def _why_too_large(dataset: h5py.Dataset, how: h5py.h5p.PropDCID, size: int) -> str:
+    """Why a dataset cannot be what it claims in a file of so many bytes, in words; empty if it can."""
+    if how.get_layout() != h5py.h5d.CHUNKED:
+        return f"claims {dataset.nbytes:,} bytes, more than the file has" if dataset.nbytes > size else ""
+    filters = [how.get_filter(i)[0] for i in range(how.get_nfilters())]
+    for number in filters:
+        if not h5py.h5z.filter_avail(number):
+            return f"is compressed by a filter that is not there ({number})"
+    # Each chunk is in the file; of one that is compressed, INFLATED times what is stored.
+    chunk = dataset.dtype.itemsize * math.prod(dataset.chunks)
+    if filters and chunk > max(SMALL_CHUNK, INFLATED * size):
+        return f"claims chunks of {chunk:,} bytes, more than the file can have"
+    chunks = math.prod(-(-n // m) for n, m in zip(dataset.shape, dataset.chunks, strict=True))
+    if dataset.nbytes > size and not (filters and dataset.id.get_num_chunks() >= chunks):
+        return f"claims {dataset.nbytes:,} bytes, more than the file has"
+    return ""
 
 
 def _shown(name: str | bytes) -> str:

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -129,6 +129,7 @@ def _end_at_second(pipe: int, numbers: tuple[int, ...]) -> None:
         received += byte[0] in numbers
         if received == 2:
             show_cursor = b"\x1b[?25h" if os.isatty(2) else b""
-            os.write(2, show_cursor + b"\nhhsim: stopped at once\n")
+            with suppress(OSError):
+                os.write(2, show_cursor + b"\nhhsim: stopped at once\n")
             os._exit(128 + byte[0])
     os.close(pipe)

@@ -186,7 +186,7 @@ def test_what_was_written_later_counts_even_where_writes_overlap(tmp_path, exist
     path = tmp_path / "bytes"
     if existing:
         path.write_bytes(bytes(100))
-    storage = Storage(path, Journal(path, "a" * 32), existing=existing)
+    storage = Storage(path, Journal(path, "a" * 32), path, existing=existing)
     wanted = bytearray(100)
     chooser = random.Random(existing)
     for turn in range(200):

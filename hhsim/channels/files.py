@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import os
 import signal
-import stat
 import sys
 import traceback
 import types
@@ -16,6 +15,7 @@ from typing import Any
 from hhsim.channels.checks import check, shown
 from hhsim.channels.definition import declaring
 from hhsim.errors import ChannelRefused, FileFailed
+from hhsim.plainfile import require_plain_file
 from hhsim.stopping import Stopped
 
 MOST_BYTES = 1 << 20  # more is some other file
@@ -37,9 +37,8 @@ def declare_from(path: str | os.PathLike[str]) -> None:
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
+    require_plain_file(path)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise FileFailed(os.fspath(path), "is not a Python file")
         with Path(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -61,6 +61,17 @@ def _pieces(header: bytes, arrays: Arrays) -> Iterator[bytes | memoryview]:
         yield bytes(-array.nbytes % ALIGNMENT)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Does a file begin as those do that `write` makes?"""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
+
+
 def read(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """The facts and arrays of a file; raises FileFailed unless it is to the bit what was written."""
     require_plain_file(path)

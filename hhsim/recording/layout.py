@@ -158,6 +158,8 @@ def attribute(value: str | int | float) -> Any:
         if -(2**63) <= value < 2**63:
             return np.int64(value)
         return np.uint64(value) if 0 <= value < 2**64 else str(value)
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()  # of names of files that are no text
     return value
 
 

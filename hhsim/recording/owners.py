@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,18 @@ def _owner(path: Path) -> tuple[Path, str] | None:
         return None
     if facts.is_main:
         return path, facts.run
-    main = path.with_name(facts.main)
-    of_main = facts_of(main)
-    return (main, facts.run) if of_main is not None and of_main.run == facts.run else None
+    for main in dict.fromkeys([path.with_name(facts.main), *_mains_of(path)]):
+        of_main = facts_of(main)
+        if of_main is not None and of_main.is_main and of_main.run == facts.run:
+            return main, facts.run
+    return None
+
+
+def _mains_of(path: Path) -> list[Path]:
+    """By its name, the main files that a file beside one may belong to, as both may have been renamed."""
+    parts = path.stem.split(".")
+    ending = path.suffix if path.suffix == ".h5" else ""
+    return [path.with_name(".".join(parts[:i]) + ending) for i in range(1, len(parts))]
 
 
 def check_recording(path: Path, variables: Iterable[str], overwrite: bool) -> None:
@@ -52,9 +62,13 @@ def check_recording(path: Path, variables: Iterable[str], overwrite: bool) -> No
     """
     require_name(path)
     own = facts_of(path)
-    for file in dict.fromkeys(output_paths(path, variables).values()):
+    run = own.run if own is not None and own.is_main else None
+    files = list(dict.fromkeys(output_paths(path, variables).values()))
+    for i, file in enumerate(files):
+        if os.path.realpath(file) in map(os.path.realpath, files[:i]):
+            raise FileFailed(str(file), f"is a link to another file of {path.name}: choose another name")
         owner = _owner(file)
-        if owner is not None and owner[0] != path and (own is None or own.run != owner[1]):
+        if owner is not None and owner[0] != path and run != owner[1]:
             what = "is another recording" if owner[0] == file else f"belongs to {owner[0].name}"
             beside = "" if file == path else f", and {path.name} needs that name for a trace"
             raise FileFailed(str(file), f"{what}{beside}: choose another name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hhsim.errors import FileFailed
+from hhsim.plainfile import require_plain_file
 from hhsim.recording.journal import journal_path, replay
 from hhsim.recording.layout import sibling_path
 from hhsim.recording.reader import open_recording
@@ -28,8 +28,7 @@ def recover(path: Path) -> Recovered:
     Does nothing to a recording that is whole, however often it is called. Raises FileFailed if the recording
     is still being written, or if it is damaged in another way.
     """
-    if not path.is_file():
-        raise FileFailed(str(path), "is a folder" if path.is_dir() else "there is no such file")
+    require_plain_file(path)
     finished = [str(path)] if finish(path) else []
     with open_recording(path) as recording:
         variables = dict.fromkeys(variable for _, variable in recording.traces)

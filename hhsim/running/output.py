@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.checkpoint import store
+from hhsim.checkpoint import container, store
 from hhsim.config import Loaded
 from hhsim.errors import FileFailed
 from hhsim.machine import describe_machine, versions
@@ -25,6 +25,8 @@ def check_place(output: Path, model: Model, overwrite: bool) -> None:
     with `overwrite`. Without it, also where the checkpoint of an earlier run is left whose output is gone:
     somebody may have moved that.
     """
+    if container.is_checkpoint(output):
+        raise FileFailed(str(output), "is the checkpoint of a run: choose another name")
     check_recording(output, [trace.variable for trace in model.traces], overwrite)
     if not overwrite and store.exists(output):
         checkpoint = store.checkpoint_path(output)
