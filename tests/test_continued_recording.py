@@ -35,7 +35,7 @@ def append(writer: Recorder, parts: range, end: bool = False) -> None:
     for i in parts:
         steps, nodes, frames = content(i)
         writer.append_spikes("exc", steps, nodes)
-        writer.append_spikes("inh", steps[:5], nodes[:5] % 10)
+        writer.append_spikes("inh", steps[:5], np.arange(5) + i)
         writer.append_frames(0, frames)
         writer.append_frames(1, frames[:, :2])
         writer.flush(10.0 * (i + 1))

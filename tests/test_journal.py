@@ -47,8 +47,8 @@ def record(folder: Path, created: Callable[[], None] = lambda: None) -> None:
 
 def content(flush: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(flush)
-    steps = np.sort(rng.integers(100 * flush, 100 * (flush + 1), SPIKES))
-    return steps, rng.integers(0, 1000, SPIKES), rng.normal(size=(FRAMES, 3)).astype(np.float32)
+    steps, nodes = np.divmod(np.sort(rng.choice(100 * 1000, SPIKES, replace=False)), 1000)
+    return 100 * flush + steps, nodes, rng.normal(size=(FRAMES, 3)).astype(np.float32)
 
 
 def check(folder: Path) -> int:
