@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import libsonata
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
