@@ -17,12 +17,13 @@ import h5py
 
 from hhsim.errors import FileFailed
 from hhsim.plainfile import require_plain_file
+from hhsim.scarcity import little_memory
 
 # Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written.
-LOOKED_THROUGH = 1 << 24
+LOOKED_THROUGH = 1 << 20
+ROOM_FOR_TEXTS = 1 << 28  # bytes beside the size of a file that reading its texts may take
 INFLATED = 1100  # times that deflate, the strongest of the usual filters, makes a block larger at most
 SMALL_CHUNK = 1 << 26  # bytes that any machine can spare
-_REFERENCE = struct.Struct("<IQI")  # to a text: its length, the address of its heap, its number there
 _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of a global heap
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
 
@@ -45,12 +46,11 @@ def open_plain(path: Path) -> h5py.File:
     Raises FileFailed where it is not, and what h5py raises for a file that is no HDF5.
     """
     require_plain_file(path)
-    too_long = find_damaged_texts(path)
+    refuse_empty_texts(path)
     file = h5py.File(path, "r", locking=False)
     try:
         require_own_numbers(file, path)
-        if too_long:
-            raise FileFailed(str(path), too_long)
+        require_short_texts(file, path)
     except BaseException:
         file.close()
         raise
@@ -129,61 +129,62 @@ def attribute(source: Any, name: str) -> Any:
     return source.attrs[name]
 
 
-def find_damaged_texts(path: Path) -> str:
-    """Why the texts of a file cannot be read; empty where nothing is found.
+def refuse_empty_texts(path: Path) -> None:
+    """Raise FileFailed for zeros where a heap of texts was, as a loss of power may leave it.
 
-    A reference to a text may say another length than the text has: the HDF5 library (2.0 and before) takes
-    memory for that length, up to 4 GB, before it looks. (Virtual datasets look like such a reference: so
-    look for those first.) Raises FileFailed for zeros where a heap of texts was, as a loss of power may leave
-    it: on those the library never comes to an end. Raises OSError where the file cannot be read.
+    On those the HDF5 library (2.0 and before) never comes to an end. Raises OSError where the file cannot be
+    read.
     """
     with path.open("rb") as file:
         begin = file.read(LOOKED_THROUGH)
         size = file.seek(0, 2)
-        rest = max(len(begin), size - LOOKED_THROUGH)
-        file.seek(rest)
-        parts = [(0, begin), (rest, file.read())]
-    heaps: dict[int, dict[int, int]] = {}
-    for address, part in parts:
-        if not _collect_heaps(address, part, heaps):
+        file.seek(max(len(begin), size - LOOKED_THROUGH))
+        if any(_has_empty_text(part) for part in (begin, file.read())):
             raise FileFailed(str(path), "is damaged: there are zeros where texts were")
-    for address, texts in heaps.items():
-        if any(_is_too_long(part, address, texts) for _, part in parts):
-            return "is damaged: a text in it claims to be longer than it is"
-    return ""
 
 
-def _collect_heaps(base: int, part: bytes, heaps: dict[int, dict[int, int]]) -> bool:
-    """Add the texts of each global heap (format specification III.E): size by number, by the heap's address.
-
-    False if one of them takes no room, which no heap has.
-    """
+def _has_empty_text(part: bytes) -> bool:
+    """Is there a global heap (format specification III.E) with an object that takes no room?"""
     at = part.find(b"GCOL")
     while at >= 0:
         if at + _HEAD.size <= len(part):
-            texts = heaps.setdefault(base + at, {})
             end = min(at + _HEAD.unpack_from(part, at)[2], len(part)) - _OBJECT.size
             place = at + _HEAD.size
             while place <= end:
                 number, _, size = _OBJECT.unpack_from(part, place)
                 need = size if number == 0 else _OBJECT.size + -(-size // 8) * 8
                 if need == 0:
-                    return False
-                if number:
-                    texts[number] = size
+                    return True
                 place += need
         at = part.find(b"GCOL", at + 4)
-    return True
-
-
-def _is_too_long(part: bytes, heap: int, texts: dict[int, int]) -> bool:
-    """Does a reference to a text of the heap at this address say more than the text's size?"""
-    address = struct.pack("<Q", heap)
-    at = part.find(address, 4)
-    while at >= 0:
-        if at - 4 + _REFERENCE.size <= len(part):
-            length, _, number = _REFERENCE.unpack_from(part, at - 4)
-            if number in texts and length > texts[number]:
-                return True
-        at = part.find(address, at + 1)
     return False
+
+
+def require_short_texts(file: h5py.File, path: Path) -> None:
+    """Raise FileFailed if a text of an open file claims to be longer than texts can be.
+
+    Where the length of a text is damaged, the HDF5 library takes memory for it, up to 4 GB, before it looks:
+    here each attribute, and each dataset that is one text, is read once with little memory to be had.
+    """
+
+    def of_object(name: str | bytes, found: Any) -> str | None:
+        for key in found.attrs:
+            about = found.attrs.get_id(key)
+            if about.dtype.kind == "O" and not _can_be_read(lambda key=key: found.attrs[key]):
+                return f"attribute {_shown(key)} of {_shown(name) or '/'}"
+        if isinstance(found, h5py.Dataset) and found.dtype.kind == "O" and found.shape == ():
+            return None if _can_be_read(lambda: found[()]) else _shown(name)
+        return None
+
+    with little_memory(file.id.get_filesize() + ROOM_FOR_TEXTS):
+        reason = of_object("", file) or file.visititems(of_object)
+    if reason:
+        raise FileFailed(str(path), f"is damaged: the text of {reason} cannot be read")
+
+
+def _can_be_read(read: Any) -> bool:
+    try:
+        read()
+    except (OSError, RuntimeError, ValueError, TypeError, MemoryError):
+        return False
+    return True

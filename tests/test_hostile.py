@@ -16,6 +16,7 @@ import pytest
 from hhsim.checkpoint import container
 from hhsim.errors import FileFailed
 from hhsim.hdf5 import open_plain
+from hhsim.memory import peak_bytes
 from hhsim.recording import open_recording
 
 PACKAGE = Path(__file__).parents[1] / "hhsim"
@@ -99,10 +100,26 @@ def test_text_longer_than_it_is_is_refused(tmp_path: Path) -> None:
     heap = struct.pack("<Q", data.find(b"GCOL"))
     at = data.find(struct.pack("<I", len("a text")) + heap)
     assert at > 0
-    for length in (7, 1 << 20, 2**32 - 1):
+    for length in (7, 1 << 20, 2**31, 2**32 - 1):
         path.write_bytes(data[:at] + struct.pack("<I", length) + data[at + 4 :])
-        with pytest.raises(FileFailed, match="a text in it claims to be longer than it is"):
+        before = peak_bytes()
+        with pytest.raises(FileFailed, match="the text of attribute name of / cannot be read"):
             open_plain(path)
+        assert peak_bytes() - before < 300 << 20
+
+
+def test_texts_that_were_replaced_many_times_are_read(tmp_path: Path) -> None:
+    """What is left of earlier ones in the file refers to texts of other lengths."""
+    path = tmp_path / "file.h5"
+    for i in range(30):
+        with h5py.File(path, "a") as file:
+            for name in ("a", "b"):
+                if name in file:
+                    del file[name]
+                file.create_dataset(name, data="x" * (1 + 37 * i % 301), dtype=h5py.string_dtype())
+                file.attrs[name] = "y" * (1 + 53 * i % 211)
+        with open_plain(path) as file:
+            assert file.attrs["a"] == "y" * (1 + 53 * i % 211)
 
 
 def special(folder: Path, kind: str) -> Path:

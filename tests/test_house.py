@@ -21,6 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = [
     "errors",
     "plainfile",
+    "scarcity",
     "hdf5",
     "launching",
     "standard",

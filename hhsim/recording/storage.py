@@ -45,6 +45,7 @@ class Storage:
         self._committed = self._size  # bytes that readers may rely on
         self._end = self._size  # of the file, as it was left: an append would hide that it was cut off
         self._head = bytearray(os.pread(self._descriptor, HEAD_BYTES, 0))  # its beginning, as it was left
+        self._appended = False  # anything since the last commit
         self._unfinished = False  # a commit began, and met an error
         self._waiting: dict[tuple[int, int], bytes] = {}  # by (address, size), in the order of writing
 
@@ -69,8 +70,7 @@ class Storage:
             if gone:
                 self.error = FileFailed(str(path), "was deleted or replaced while the run was writing it")
         self._check_untouched()
-        if self.error is None and os.pread(self._descriptor, HEAD_BYTES, 0) != self._head:
-            self._refuse("was overwritten")
+        self._check_head()
 
     def _check_untouched(self) -> None:
         """Note an error unless the file is as long as it was left."""
@@ -78,6 +78,11 @@ class Storage:
             size = os.fstat(self._descriptor).st_size
             if size != self._end:
                 self._refuse("was cut off" if size < self._end else "was written to")
+
+    def _check_head(self) -> None:
+        """Note an error unless the file begins as it was left."""
+        if self.error is None and os.pread(self._descriptor, HEAD_BYTES, 0) != self._head:
+            self._refuse("was overwritten")
 
     def _refuse(self, what: str) -> None:
         self.error = FileFailed(str(self._name), f"{what} by someone while the run was writing it")
@@ -101,6 +106,7 @@ class Storage:
         self._unfinished |= begun and self.error is not None
         self._waiting.clear()
         self._committed = self._size
+        self._appended = False
 
     def sync(self) -> None:
         """Wait until the disk has it all: HDF5 never does."""
@@ -146,6 +152,9 @@ class Storage:
     def _put(self, data: bytes, address: int) -> None:
         done = 0
         self._check_untouched()
+        if not self._appended:
+            self._check_head()
+            self._appended = True
         while done < len(data) and self.error is None:
             try:
                 done += os.pwrite(self._descriptor, data[done:] if done else data, address + done)
