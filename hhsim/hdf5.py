@@ -49,16 +49,27 @@ def open_plain(path: Path) -> h5py.File:
     refuse_empty_texts(path)
     file = h5py.File(path, "r", locking=False)
     try:
-        require_own_numbers(file, path)
-        require_short_texts(file, path)
+        require_own_content(file, path)
     except BaseException:
         file.close()
         raise
     return file
 
 
-def require_own_numbers(file: h5py.File, path: Path) -> None:
-    """Raise FileFailed if an open file refers to others, or claims an array that is longer than itself."""
+def names_in(path: Path) -> set[str]:
+    """The names at the root of a file, whatever they lead to; raises as `open_plain` does."""
+    require_plain_file(path)
+    with h5py.File(path, "r", locking=False) as file:
+        return set(file)
+
+
+def require_own_content(file: h5py.File, path: Path) -> None:
+    """Raise FileFailed unless an open file holds its own numbers, and texts that can be read.
+
+    That is: it refers to no other file, and claims no array that is longer than itself. Where the length of a
+    text is damaged, the HDF5 library takes memory for it, up to 4 GB, before it looks: so each attribute, and
+    each dataset that is one text, is read once here with little memory to be had.
+    """
 
     def of_link(name: str | bytes, link: Any) -> str | None:
         if isinstance(link, h5py.ExternalLink):
@@ -79,9 +90,15 @@ def require_own_numbers(file: h5py.File, path: Path) -> None:
             return f"{_shown(name)} {reason}"
         return None
 
+    def of_each(name: str | bytes, found: Any) -> str | None:
+        return of_object(name, found) or _why_unreadable(name, found) or None
+
     size = file.id.get_filesize()
     # The first reason ends a visit; an exception must not pass through the library.
-    reason = file.visititems_links(of_link) or file.visititems(of_object)
+    reason = file.visititems_links(of_link)
+    if not reason:
+        with little_memory(size + ROOM_FOR_TEXTS):
+            reason = of_each("", file) or file.visititems(of_each)
     if reason:
         raise FileFailed(str(path), reason)
 
@@ -160,26 +177,15 @@ def _has_empty_text(part: bytes) -> bool:
     return False
 
 
-def require_short_texts(file: h5py.File, path: Path) -> None:
-    """Raise FileFailed if a text of an open file claims to be longer than texts can be.
-
-    Where the length of a text is damaged, the HDF5 library takes memory for it, up to 4 GB, before it looks:
-    here each attribute, and each dataset that is one text, is read once with little memory to be had.
-    """
-
-    def of_object(name: str | bytes, found: Any) -> str | None:
-        for key in found.attrs:
-            about = found.attrs.get_id(key)
-            if about.dtype.kind == "O" and not _can_be_read(lambda key=key: found.attrs[key]):
-                return f"attribute {_shown(key)} of {_shown(name) or '/'}"
-        if isinstance(found, h5py.Dataset) and found.dtype.kind == "O" and found.shape == ():
-            return None if _can_be_read(lambda: found[()]) else _shown(name)
-        return None
-
-    with little_memory(file.id.get_filesize() + ROOM_FOR_TEXTS):
-        reason = of_object("", file) or file.visititems(of_object)
-    if reason:
-        raise FileFailed(str(path), f"is damaged: the text of {reason} cannot be read")
+def _why_unreadable(name: str | bytes, found: Any) -> str:
+    """Why a text of an object cannot be read, in words; empty if all can."""
+    for key in found.attrs:
+        if found.attrs.get_id(key).dtype.kind == "O" and not _can_be_read(lambda key=key: found.attrs[key]):
+            return f"is damaged: the text of attribute {_shown(key)} of {_shown(name) or '/'} cannot be read"
+    one_text = isinstance(found, h5py.Dataset) and found.dtype.kind == "O" and found.shape == ()
+    if one_text and not _can_be_read(lambda: found[()]):
+        return f"is damaged: the text of {_shown(name)} cannot be read"
+    return ""
 
 
 def _can_be_read(read: Any) -> bool:

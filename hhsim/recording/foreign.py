@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed, HhsimWarning, SelectionRefused
-from hhsim.hdf5 import foreign, open_plain
+from hhsim.hdf5 import foreign, names_in, open_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
 from hhsim.recording.frames import ForeignTrace
@@ -269,12 +269,11 @@ def _reports(file: h5py.File, unnamed: str) -> list[tuple[str, ForeignTrace]]:
 def is_foreign(path: Path) -> bool:
     """Is this an HDF5 file with spikes or reports, of which no part says that hhsim wrote it?"""
     try:
-        with foreign(path, WHAT), open_plain(path) as file:
-            return layout.OURS not in file and any(
-                name in file for name in (layout.SPIKES, layout.REPORT, "reports", "mapping")
-            )
+        with foreign(path, WHAT):
+            names = names_in(path)
     except FileFailed:
         return False  # `open_recording` says why
+    return layout.OURS not in names and bool(names & {layout.SPIKES, layout.REPORT, "reports", "mapping"})
 
 
 def open_any(
