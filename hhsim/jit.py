@@ -24,7 +24,7 @@ from hhsim.errors import FileFailed, HhsimWarning, NoThreads
 # The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
 COMPILED_ROOMS = (
     "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
-    "network", "state", "arrivals", "inputs", "samples", "backends", "rendering",
+    "network", "structs", "state", "arrivals", "inputs", "samples", "backends", "rendering",
 )  # fmt: skip
 
 LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use

@@ -26,6 +26,7 @@ ROOMS = [
     "cache",
     "jit",
     "intrinsics",
+    "structs",
     "mathx",
     "model",
     "random",
@@ -66,8 +67,8 @@ ROOMS = [
 # Who may import what from outside, or `*`; the standard library is free.
 MAY_IMPORT = {
     "numpy": {"*"},
-    "numba": {"cache", "jit", "intrinsics", "backends"},
-    "llvmlite": {"jit", "intrinsics", "backends"},
+    "numba": {"cache", "jit", "intrinsics", "structs", "backends"},
+    "llvmlite": {"jit", "intrinsics", "structs", "backends"},
     "cuda": {"backends"},
     "h5py": {"hdf5", "recording", "network", "state", "interchange"},
     "pint": {"config"},

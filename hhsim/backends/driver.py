@@ -1,13 +1,13 @@
-"""The loop over steps and blocks, as text for a rendered module, where `step` is the one of its cell types.
+"""The loop over steps and blocks, as text for a rendered module of its own: it knows no cell type.
 
-Numba keeps a function on disk only together with the functions that it calls by name; hence the text of
-these two goes into each rendered module (`hhsim.rendering.program`) and is never called here. Lines that
-end with `# timed` are for a rendering that tells how long each phase takes, and left out of all others.
+The step of each cell type is called through its address (`Network.steps`), so that this is compiled once for
+all cells. Lines that end with `# timed` are for a rendering that tells how long each phase takes, and left
+out of all others.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,100 +15,53 @@ if TYPE_CHECKING:
 
     from hhsim.backends.cpu import begin, collect, prepare, receive, settle, wait
     from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
-    from hhsim.intrinsics import borrow, read_ticks
-
-    real = np.float64
-
-    def step(*arguments: Any) -> None:
-        """One step of one block: rendered."""
+    from hhsim.intrinsics import read_ticks
+    from hhsim.structs import call
 
 
-def advance_part(  # type: ignore[no-untyped-def]
-    part,
-    begin_step,
-    end_step,
-    first_step,
-    shift,
-    cells,
-    work,
-    connections,
-    arrivals,
-    trains,
-    currents,
-    samples,
-    log,
-    plan,
-):
-    cells, work, connections, arrivals = borrow(cells), borrow(work), borrow(connections), borrow(arrivals)
-    trains, currents, samples, log, plan = (
-        borrow(trains),
-        borrow(currents),
-        borrow(samples),
-        borrow(log),
-        borrow(plan),
+def advance_part(part, begin_step, end_step, first_step, shift, network):  # type: ignore[no-untyped-def]
+    cells, work, arrivals, log, plan = (
+        network.cells,
+        network.work,
+        network.arrivals,
+        network.log,
+        network.plan,
     )
-    blocks = range(plan.cuts[part], plan.cuts[part + 1])
+    real = cells.state.dtype.type
     marks = work.marks[part]
     if begin_step == first_step:
         begin(part, cells, plan, shift)
     ticks, moment = work.ticks[part], read_ticks()  # timed
-    for k in range(begin_step, end_step):
-        prepare(part, k, first_step, cells, connections, arrivals, trains, currents, samples, log, plan)
+    reached = begin_step
+    while reached < end_step:
+        k = reached
+        reached += 1
+        prepare(part, k, first_step, network)
         moment = lap(ticks, DELIVERY, moment)  # timed
         now = k - first_step
         row = plan.history + now
-        for block in blocks:
+        for block in range(plan.cuts[part], plan.cuts[part + 1]):
             receive(block, k, cells, arrivals)
             moment = lap(ticks, RECEPTION, moment)  # timed
             p = cells.parameters[cells.owners[block]]
             gate_dt = p[0]
             if cells.staggered and k == 0:
                 gate_dt = real(0.5) * p[0]  # the gates get half a step ahead
-            step(cells.kinds[block], cells.state, cells.starts[block], marks, p, real(now), gate_dt)
+            step = network.steps[cells.kinds[block]]
+            call(step, cells.state, cells.starts[block], marks, p, real(now), gate_dt)
             moment = lap(ticks, UPDATE, moment)  # timed
-            collect(part, block, k, now, row, cells, work, log, plan)
+            collect(part, block, k, now, row, network)
             moment = lap(ticks, DETECTION, moment)  # timed
         if (k + 1) % plan.epoch == 0:
             if plan.together:
                 wait(plan, part, k)
             moment = lap(ticks, WAITING, moment)  # timed
             if settle(plan, log, row, k):
-                return k + 1
-    return end_step
+                break
+    work.reached[part] = reached
 
 
-def advance(  # type: ignore[no-untyped-def]
-    begin_step,
-    end_step,
-    first_step,
-    shift,
-    cells,
-    work,
-    connections,
-    arrivals,
-    trains,
-    currents,
-    samples,
-    log,
-    plan,
-):
+def advance(loop, parts, begin_step, end_step, first_step, shift, network):  # type: ignore[no-untyped-def]
     # All steps are one parallel region; between epochs the parts meet at a barrier of our own.
-    ends = np.zeros(plan.cuts.size - 1, np.int64)
-    for part in prange(plan.cuts.size - 1):
-        ends[part] = advance_part(  # type: ignore[no-untyped-call]
-            np.int64(part),
-            begin_step,
-            end_step,
-            first_step,
-            shift,
-            cells,
-            work,
-            connections,
-            arrivals,
-            trains,
-            currents,
-            samples,
-            log,
-            plan,
-        )
-    return ends[0]
+    for part in prange(parts):
+        call(loop, np.int64(part), begin_step, end_step, first_step, shift, network)
