@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hhsim import compiling, folders, keys
+from hhsim import compiling, folders, keys, trust
 from hhsim.compiling import Compiling, Turn
 
 PACKAGE = keys.PACKAGE
@@ -255,3 +255,51 @@ def test_two_installs_share_what_is_compiled(tmp_path: Path) -> None:
     assert answers[0][1] == f"[{compiling.NETWORK[0]!r}]"
     assert answers[1][1] == "[]"
     assert answers[0][2] != answers[1][2]
+
+
+# Where others can write
+
+
+def test_a_key_that_another_could_have_remembered_is_found_afresh(tmp_path: Path) -> None:
+    memory = tmp_path / "keys"
+    fresh = keys.compiled_key(memory)
+    (known,) = memory.iterdir()
+    wrong = "0" * len(fresh)
+    known.write_text(f"{wrong} {keys._check(known.name, wrong)}")
+    assert keys.compiled_key(memory) == wrong  # one's own memory is believed: what follows is for this reason
+    memory.chmod(0o777)
+    assert keys.compiled_key(memory) == fresh
+    assert known.read_text().startswith(wrong)  # nor is anything written there
+    memory.chmod(0o700)
+    known.chmod(0o666)
+    assert keys.compiled_key(memory) == fresh
+
+
+def test_an_old_folder_where_others_can_write_is_left_alone(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "e", folders.OLD_S + 60)
+    (tmp_path / "mine").write_text("kept")
+    (folder / "link").symlink_to(tmp_path / "mine")
+    assert folders.sweep(tmp_path) == []
+    (folder / "link").unlink()
+    folder.chmod(0o777)
+    assert folders.sweep(tmp_path) == []
+    folder.chmod(0o755)
+    assert folders.sweep(tmp_path) == [folder]
+
+
+def test_all_that_a_run_leaves_in_an_empty_cache_is_its_users_alone_whatever_the_umask(
+    tmp_path: Path,
+) -> None:
+    environment = {**os.environ, "HHSIM_CACHE_DIR": str(tmp_path / "cache")}
+    environment["PYTHONPATH"] = str(PACKAGE.parent)
+    environment.pop(trust.GROUP, None)
+    program = [sys.executable, "-c", "import os; os.umask(0)\n" + CODE]
+    for compiled in (f"[{compiling.NETWORK[0]!r}]", "[]"):
+        done = subprocess.run(
+            program, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert "not trusted" not in done.stderr
+        assert done.stdout.splitlines()[1] == compiled
+        made = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+        assert {"keys", "numba", "turn", folders.USED, "lock"} <= {path.name for path in made}
+        assert [path for path in made if path.stat().st_mode & trust.OTHERS_WRITE] == []
