@@ -51,7 +51,7 @@ def cache_folder() -> Path:
     folder: Path | str = "of the home folder"
     fault = "cannot be written"
     try:
-        base = _base_folder().absolute()
+        folder = base = _base_folder().absolute()
         trust.make(base)
         base = base.resolve()
         folder = base / compiled_key(base / "keys")
