@@ -51,9 +51,7 @@ def cache_folder() -> Path:
     folder: Path | str = "of the home folder"
     fault = "cannot be written"
     try:
-        folder = base = _base_folder().absolute()
-        trust.make(base)
-        base = base.resolve()
+        base = _base_folder().resolve()
         folder = base / compiled_key(base / "keys")
         new = not folder.exists()
         trust.make(folder)
