@@ -15,18 +15,24 @@ import fcntl
 import hashlib
 import io
 import os
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from numba.core import config, event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from hhsim import trust
+from hhsim.compiling import turn
 from hhsim.errors import HhsimWarning
 
 DIGEST = hashlib.sha256().digest_size
+OURS = ("hhsim.", "hhsim_kernel_")
+cache_tag = sys.implementation.cache_tag
 
 
 _told_of_compiling: list[Callable[[], None]] = []
@@ -45,22 +51,39 @@ def on_compiling(tell: Callable[[], None]) -> Iterator[None]:
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """What is kept of one function. Nothing that befalls the folder is worse than compiling once more."""
 
+    _cache_path: str
+
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         with suppress(OSError):
-            trust.tighten(Path(self._cache_path))  # Numba has made it
-        locator = self._impl.locator
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
+            for folder in (config.CACHE_DIR, self._cache_path):  # Numba has made them
+                trust.tighten(Path(folder))
+        base, stamp = self._impl.filename_base, self._impl.locator.get_source_stamp()
+        if function.__module__.startswith(OURS):
+            # The folder is keyed by the sources: neither where they are installed nor their lines matter.
+            self._cache_path = config.CACHE_DIR
+            base = re.sub(r"[^\w.]", "_", f"{function.__module__}.{function.__qualname__}.{cache_tag}")
+            stamp = None
+        self._cache_file = _Files(self._cache_path, base, stamp)
 
     def load_overload(self, signature: Any, context: Any) -> Any:
-        try:
-            found = super().load_overload(signature, context)
-        except OSError:  # not ours to read, or a disk that fails
-            found = None
+        found = self._load(signature, context)
         if found is None:
             for tell in _told_of_compiling:
                 tell()
+            if turn.begin(Path(self._cache_path), self._py_func):
+                found = self._load(signature, context)  # another process may have compiled it meanwhile
+            if found is None:
+                turn.compiles(self._py_func)
+            else:
+                turn.end()
         return found
+
+    def _load(self, signature: Any, context: Any) -> Any:
+        try:
+            return super().load_overload(signature, context)
+        except OSError:  # not ours to read, or a disk that fails
+            return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         try:
@@ -68,6 +91,23 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         except OSError as error:
             text = f"compiled code cannot be kept in {self._cache_path} ({error.strerror}); runs start slowly"
             warnings.warn(text, HhsimWarning, stacklevel=2)
+        finally:
+            turn.end()
+
+
+class _Failures(event.Listener):  # type: ignore[misc]
+    """Ends the turn of a process whose compiling fails: nothing will be saved."""
+
+    def on_start(self, what: Any) -> None:
+        """Nothing to do."""
+
+    def on_end(self, what: Any) -> None:
+        """Look at how it went."""
+        if what._exc_details is not None:
+            turn.give_up()
+
+
+event.register("numba:compile", _Failures())
 
 
 class _Files(IndexDataCacheFile):  # type: ignore[misc]

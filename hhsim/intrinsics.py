@@ -26,10 +26,6 @@ if JIT_DISABLED:
         """Working memory of `size` numbers of the type of `like`, for the time of a call."""
         return np.zeros(size, type(like))
 
-    def borrow(arrays: Any) -> Any:
-        """The same arrays, without a share in their ownership."""
-        return arrays
-
     def prefetch(array: Any, index: int) -> None:
         """Ask for the cache line of `array[index]`."""
 
@@ -122,27 +118,6 @@ else:
             return array._getvalue()
 
         return array_type(like, size), generate
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def borrow(typing: Any, arrays: Any) -> Any:
-        """The same arrays (a named tuple), without a share in their ownership.
-
-        Whoever owns an array counts references to it with atomic instructions, at each use of a tuple that
-        holds it, and all threads at the same address: measured 60 ms against 20 in `collect` for a second of
-        4000 cells. The caller's references must outlive the loan.
-        """
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (value,) = arguments
-            for i, kind in enumerate(arrays.types):
-                if isinstance(kind, types.Array):
-                    array = context.make_array(kind)(context, builder, builder.extract_value(value, i))
-                    array.meminfo = cgutils.get_null_value(array.meminfo.type)
-                    array.parent = cgutils.get_null_value(array.parent.type)
-                    value = builder.insert_value(value, array._getvalue(), i)
-            return value
-
-        return arrays(arrays), generate
 
     @intrinsic  # type: ignore[untyped-decorator]
     def prefetch(typing: Any, array: Any, index: Any) -> Any:

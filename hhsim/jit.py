@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import warnings
@@ -21,12 +19,8 @@ from typing import Any
 
 from hhsim import trust
 from hhsim.errors import FileFailed, HhsimWarning, NoThreads
-
-# The rooms whose text becomes compiled code, and those that shape it: edits elsewhere compile nothing anew.
-COMPILED_ROOMS = (
-    "trust", "cache", "jit", "intrinsics", "mathx", "model", "random", "channels", "methods", "cell",
-    "network", "state", "arrivals", "inputs", "samples", "backends", "rendering", "formulas",
-)  # fmt: skip
+from hhsim.folders import hold, sweep
+from hhsim.keys import compiled_key, deciding_key
 
 LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use
 
@@ -42,22 +36,8 @@ def available_processors() -> int:
 
 @functools.cache
 def source_key() -> str:
-    """A hash of the sources that matter to compiled code, and of what compiles them.
-
-    Numba's own cache notices edits in the file of a kernel alone, and would run old physics after a
-    change in a channel; a folder for each state of the sources cannot.
-    """
-    import numba
-
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {numba.__version__}".encode())
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        if name.parts[0].removesuffix(".py") not in COMPILED_ROOMS:
-            continue
-        digest.update(str(name).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """A hash of the sources that decide the bits of a run, and of what compiles them."""
+    return deciding_key()
 
 
 @functools.cache
@@ -71,13 +51,18 @@ def cache_folder() -> Path:
     folder: Path | str = "of the home folder"
     fault = "cannot be written"
     try:
-        folder = _base_folder().absolute() / source_key()
+        base = _base_folder().resolve()
+        folder = base / compiled_key(base / "keys")
+        new = not folder.exists()
         trust.make(folder)
         folder = folder.resolve()
         reason = trust.reason_against(folder)
         if reason is None:
             with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
                 file.write(bytes(LEAST_BYTES))
+            hold(folder)
+            if new:
+                sweep(base)
             return folder
         fault = "is not trusted"
     except (OSError, RuntimeError) as error:  # Python raises the latter for who has no home

@@ -54,6 +54,7 @@ class Work(NamedTuple):
     marks: npt.NDArray[np.uint8]  # (parts, LANES and more), 1 for each lane that `collect` has to look at
     words: npt.NDArray[np.uint64]  # the same memory, eight lanes at a time
     ticks: npt.NDArray[np.int64]  # (parts, TICKS) time in each phase, counted where the rendering is timed
+    reached: npt.NDArray[np.int64]  # (parts,) the step that each part came to in the last call
 
 
 CACHE_LINE = 64  # bytes; also the widest vector
@@ -235,4 +236,5 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
 def build_work(parts: int) -> Work:
     row = 2 * LANES  # bytes: a part's marks, and as much again between them and the next part's
     marks = aligned(parts * row, np.uint8).reshape(parts, row)
-    return Work(marks, marks.view(np.uint64), aligned(parts * TICKS, np.int64).reshape(parts, TICKS))
+    ticks = aligned(parts * TICKS, np.int64).reshape(parts, TICKS)
+    return Work(marks, marks.view(np.uint64), ticks, np.zeros(parts, np.int64))

@@ -114,7 +114,8 @@ def test_a_timed_rendering_computes_the_same_and_adds_lines_alone(small) -> None
     timed.advance()
     assert plain.engine.cells.state.tobytes() == timed.engine.cells.state.tobytes()
     assert not plain.engine.work.ticks.any()
-    assert (timed.engine.work.ticks[:2, :5] > 0).all()
+    # A thread may find all parts taken by others.
+    assert (timed.engine.work.ticks[:, :5].sum(axis=0) > 0).all()
     texts = [[line for line in render(plain.structures, each).splitlines() if line] for each in (False, True)]
     extra = [line for line in texts[1] if line not in texts[0]]
     assert [line for line in texts[1] if line not in extra] == texts[0]

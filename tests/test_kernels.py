@@ -121,13 +121,15 @@ def test_what_decides_the_computation_is_part_of_the_text(change):
 def test_another_value_compiles_nothing():
     first = Simulation(load(CONFIGS / "coba.toml", SMALL).model)
     first.compile()
-    before = len(first.engine._module.advance.signatures)
+    before = len(first.engine._advance.signatures)
     second = Simulation(
         load(CONFIGS / "coba.toml", (*SMALL, 'cell.hh.channel.na.g_max="77 mS/cm^2"')).model, 2
     )
     second.compile()
-    assert second.engine._module is first.engine._module
-    assert len(second.engine._module.advance.signatures) == before == 1
+    assert second.engine._advance is first.engine._advance
+    assert len(second.engine._advance.signatures) == before == 1
+    assert second.engine._steps.tolist() == first.engine._steps.tolist()
+    assert second.engine._loop == first.engine._loop
 
 
 # Plain Python

@@ -7,12 +7,14 @@ no spike can reach another cell (one step without delays).
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.arrivals import Arrivals
 from hhsim.backends.delivery import bring_trains, deliver, index, receive
-from hhsim.backends.meeting import Log, Plan, claim, finish, open_parts, settle, wait
+from hhsim.backends.meeting import Log, Plan, claim, finish, settle, wait
 from hhsim.cell import HUGE
 from hhsim.inputs import Currents, Trains
 from hhsim.jit import compiled, compiled_inline, kernel
@@ -26,12 +28,26 @@ __all__ = [  # what a rendered module calls
     "claim",
     "collect",
     "finish",
-    "open_parts",
     "prepare",
     "receive",
     "settle",
     "wait",
 ]
+
+
+class Network(NamedTuple):
+    """All that a loop works on; compiled code has it as a struct (`hhsim.structs`)."""
+
+    steps: Any  # (structures,) uint64: where the compiled step of each structure begins
+    cells: Cells
+    work: Work
+    connections: Connections
+    arrivals: Arrivals
+    trains: Trains
+    currents: Currents
+    samples: Samples
+    log: Log
+    plan: Plan
 
 
 @kernel
@@ -82,33 +98,21 @@ def apply_currents(part: int, k: int, cells: Cells, currents: Currents, plan: Pl
 
 
 @kernel
-def prepare(
-    part: int,
-    k: int,
-    first_step: int,
-    cells: Cells,
-    connections: Connections,
-    arrivals: Arrivals,
-    trains: Trains,
-    currents: Currents,
-    samples: Samples,
-    log: Log,
-    plan: Plan,
-) -> None:
+def prepare(part: int, k: int, first_step: int, network: Network) -> None:
     """All that happens to a part's cells at t = k·dt, before they are advanced to t + dt."""
+    log, plan, cells = network.log, network.plan, network.cells
     row = plan.history + k - first_step
     log.ends[plan.own + part, row + 1] = log.ends[plan.own + part, row]
-    sample(part, k, first_step, cells, samples)
-    apply_currents(part, k, cells, currents, plan)
-    bring_trains(part, k, first_step, trains, arrivals, plan)
-    deliver(part, k, row, log, connections, arrivals, plan)
+    sample(part, k, first_step, cells, network.samples)
+    apply_currents(part, k, cells, network.currents, plan)
+    bring_trains(part, k, first_step, network.trains, network.arrivals, plan)
+    deliver(part, k, row, log, network.connections, network.arrivals, plan)
 
 
 @compiled_inline
-def collect(
-    part: int, block: int, k: int, now: int, row: int, cells: Cells, work: Work, log: Log, plan: Plan
-) -> None:
+def collect(part: int, block: int, k: int, now: int, row: int, network: Network) -> None:
     """Write the spikes that `step` marked in a block into the log and set their refractory clocks."""
+    cells, work, log, plan = network.cells, network.work, network.log, network.plan
     words, marks = work.words[part], work.marks[part]
     own = plan.own + part
     for word in range(LANES // 8):

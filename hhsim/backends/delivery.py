@@ -22,7 +22,7 @@ from hhsim.inputs import (
     enter_window,
 )
 from hhsim.inputs import FIRST as TRAIN_FIRST
-from hhsim.intrinsics import borrow, prefetch
+from hhsim.intrinsics import prefetch
 from hhsim.jit import compiled, compiled_inline, inline, kernel
 from hhsim.network.connections import (
     DELAY,
@@ -83,7 +83,6 @@ def deliver(
     Tile by tile, so that their arrivals stay in the cache; within a tile in the order of projections, then
     sources: a sum of individual weights is always added up in that order.
     """
-    log, connections, arrivals = borrow(log), borrow(connections), borrow(arrivals)
     for tile in range(plan.tiles[part], plan.tiles[part + 1]):
         for projection in range(connections.projections.shape[0]):
             about = connections.projections[projection]

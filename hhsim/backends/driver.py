@@ -1,52 +1,33 @@
-"""The loop over steps and blocks, as text for a rendered module, where `step` is the one of its cell types.
+"""The loop over steps and blocks, as text for a rendered module of its own: it knows no cell type.
 
-Numba keeps a function on disk only together with the functions that it calls by name; hence the text of
-these two goes into each rendered module (`hhsim.rendering.program`) and is never called here. Lines that
-end with `# timed` are for a rendering that tells how long each phase takes, and left out of all others.
+The step of each cell type is called through its address (`Network.steps`), so that this is compiled once for
+all cells. Lines that end with `# timed` are for a rendering that tells how long each phase takes, and left
+out of all others.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numba import prange
 
-    from hhsim.backends.cpu import begin, claim, collect, finish, open_parts, prepare, receive, settle, wait
+    from hhsim.backends.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
     from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
-    from hhsim.intrinsics import borrow, read_ticks
-
-    real = np.float64
-
-    def step(*arguments: Any) -> None:
-        """One step of one block: rendered."""
+    from hhsim.intrinsics import read_ticks
+    from hhsim.structs import call
 
 
-def advance_parts(  # type: ignore[no-untyped-def]
-    worker,
-    begin_step,
-    end_step,
-    first_step,
-    shift,
-    cells,
-    work,
-    connections,
-    arrivals,
-    trains,
-    currents,
-    samples,
-    log,
-    plan,
-):
-    cells, work, connections, arrivals = borrow(cells), borrow(work), borrow(connections), borrow(arrivals)
-    trains, currents, samples, log, plan = (
-        borrow(trains),
-        borrow(currents),
-        borrow(samples),
-        borrow(log),
-        borrow(plan),
+def advance_parts(worker, begin_step, end_step, first_step, shift, network):  # type: ignore[no-untyped-def]
+    cells, work, arrivals, log, plan = (
+        network.cells,
+        network.work,
+        network.arrivals,
+        network.log,
+        network.plan,
     )
+    real = cells.state.dtype.type
     parts = plan.cuts.size - 1
     ticks, moment = work.ticks[worker], read_ticks()  # timed
     reached = begin_step
@@ -58,27 +39,25 @@ def advance_parts(  # type: ignore[no-untyped-def]
             part = (worker + turn) % parts
             if not claim(plan, part, reached):
                 continue
-            blocks = range(plan.cuts[part], plan.cuts[part + 1])
             marks = work.marks[part]
             if reached == first_step:
                 begin(part, cells, plan, shift)
             for k in range(reached, until):
-                prepare(
-                    part, k, first_step, cells, connections, arrivals, trains, currents, samples, log, plan
-                )
+                prepare(part, k, first_step, network)
                 moment = lap(ticks, DELIVERY, moment)  # timed
                 now = k - first_step
                 row = plan.history + now
-                for block in blocks:
+                for block in range(plan.cuts[part], plan.cuts[part + 1]):
                     receive(block, k, cells, arrivals)
                     moment = lap(ticks, RECEPTION, moment)  # timed
                     p = cells.parameters[cells.owners[block]]
                     gate_dt = p[0]
                     if cells.staggered and k == 0:
                         gate_dt = real(0.5) * p[0]  # the gates get half a step ahead
-                    step(cells.kinds[block], cells.state, cells.starts[block], marks, p, real(now), gate_dt)
+                    step = network.steps[cells.kinds[block]]
+                    call(step, cells.state, cells.starts[block], marks, p, real(now), gate_dt)
                     moment = lap(ticks, UPDATE, moment)  # timed
-                    collect(part, block, k, now, row, cells, work, log, plan)
+                    collect(part, block, k, now, row, network)
                     moment = lap(ticks, DETECTION, moment)  # timed
             finish(plan, part, until)
         wait(plan, until)
@@ -86,42 +65,10 @@ def advance_parts(  # type: ignore[no-untyped-def]
         reached = until
         if settle(plan, log, plan.history + until - 1 - first_step, until - 1):
             break
-    return reached
+    work.reached[worker] = reached
 
 
-def advance(  # type: ignore[no-untyped-def]
-    begin_step,
-    end_step,
-    first_step,
-    shift,
-    cells,
-    work,
-    connections,
-    arrivals,
-    trains,
-    currents,
-    samples,
-    log,
-    plan,
-):
+def advance(loop, workers, begin_step, end_step, first_step, shift, network):  # type: ignore[no-untyped-def]
     # All steps are one parallel region; between epochs the threads meet at a barrier of our own.
-    ends = np.zeros(plan.cuts.size - 1, np.int64)
-    open_parts(plan, begin_step)
-    for worker in prange(plan.cuts.size - 1):
-        ends[worker] = advance_parts(  # type: ignore[no-untyped-call]
-            np.int64(worker),
-            begin_step,
-            end_step,
-            first_step,
-            shift,
-            cells,
-            work,
-            connections,
-            arrivals,
-            trains,
-            currents,
-            samples,
-            log,
-            plan,
-        )
-    return ends[0]
+    for worker in prange(workers):
+        call(loop, np.int64(worker), begin_step, end_step, first_step, shift, network)

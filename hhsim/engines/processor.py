@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,10 @@ from hhsim.model import Model
 from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.rendering import compiling, load, render
+from hhsim.rendering import compiling, load, render_loop, render_steps
 from hhsim.samples import build_samples, frames_of, limit_chunk
 from hhsim.state import aligned, build_cells, build_work
+from hhsim.structs import address_of, pack, part_of
 
 PRICE_TRIALS = 50  # exchanges, to measure one
 LOG_SPIKES = 1 << 18  # spikes that a portion of the log can hold beside what its cells could fire at most
@@ -78,6 +80,8 @@ class Processor:
             max(limit_chunk(model, min(chunk_steps, LONGEST_CHUNK)) // self.epoch, 1) * self.epoch
         )
         self.samples = build_samples(model, layout, self.cells, cuts, self.chunk_steps)
+        self._steps: Any = np.zeros(0, np.uint64)  # where the compiled step of each structure begins
+        self._network: tuple[cpu.Network, Any] | None = None
         self._failed_elsewhere: list[tuple[int, int]] = []  # step and lane
         self._plan_work(np.array(cuts, np.int64), np.array(tiles.first, np.int64), history)
         if self.epoch == 1 and self.exchange.ranks > 1:
@@ -127,7 +131,7 @@ class Processor:
         With `timed`, steps count in `work.ticks` how long each part is in each of `stopwatch.PHASES`.
         """
         with jit.threads_of_our_own(), compiling(self.structures):
-            self._module = load(render(self.structures, timed))
+            self._link(timed)
             self._run(0, 0, 0, 0)
         self.crew = Crew(self.threads)  # compiling is nobody's turn
         self.spikes(0, 0)
@@ -153,7 +157,9 @@ class Processor:
             with jit.threads_of_our_own():
                 self._run(begin, step, first, shift)
             row = self.plan.history + begin - first
-            stop = meeting.settle(self.plan, self.log, row + step - 1 - begin, step - 1)
+            packed = self._packed()
+            plan, log = part_of(packed, "plan"), part_of(packed, "log")
+            stop = meeting.settle(plan, log, row + step - 1 - begin, step - 1)
             if self._swap(row, step - begin, stop):
                 break
         return step
@@ -175,28 +181,50 @@ class Processor:
         self._failed_elsewhere = [(int(step), int(lane)) for _, step, lane in told if step >= 0]
         return bool(told[:, 0].any())
 
+    def _link(self, timed: bool) -> None:
+        """Load or compile the steps of the structures and the loop, and note where they begin."""
+        real = self.cells.state.dtype.type
+        like = (
+            self.cells.state,
+            np.uint64(0),
+            self.work.marks[0],
+            self.cells.parameters[0],
+            real(0),
+            real(0),
+        )
+        steps = [address_of(load(render_steps([each])).step_0, *like) for each in self.structures]
+        self._steps = steps if jit.JIT_DISABLED else np.array(steps, np.uint64)
+        loop = load(render_loop(timed))
+        self._advance = loop.advance
+        self._loop = address_of(loop.advance_parts, *[np.int64(0)] * 5, self._packed())
+
+    def _packed(self) -> Any:
+        """All arrays as compiled code takes them; packed anew where one of them was exchanged."""
+        network = cpu.Network(
+            self._steps,
+            self.cells,
+            self.work,
+            self.connections,
+            self.arrivals,
+            self.trains,
+            self.currents,
+            self.samples,
+            self.log,
+            self.plan,
+        )
+        if self._network is None or any(a is not b for a, b in zip(network, self._network[0], strict=True)):
+            self._network = network, pack(network)
+        return self._network[1]
+
     def _run(self, begin: int, end: int, first: int, shift: int) -> int:
         jit.set_threads(self.crew.at_work)
-        wall, cpu = time.perf_counter(), time.process_time()
-        reached = int(
-            self._module.advance(
-                begin,
-                end,
-                first,
-                shift,
-                self.cells,
-                self.work,
-                self.connections,
-                self.arrivals,
-                self.trains,
-                self.currents,
-                self.samples,
-                self.log,
-                self.plan,
-            )
-        )
-        self.crew.worked(time.perf_counter() - wall, time.process_time() - cpu)
-        return reached
+        wall, cpu_s = time.perf_counter(), time.process_time()
+        meeting.open_parts(self.plan, begin)
+        network = self._packed()
+        address = network if jit.JIT_DISABLED else network.address
+        self._advance(self._loop, len(self.plan.cuts) - 1, begin, end, first, shift, address)
+        self.crew.worked(time.perf_counter() - wall, time.process_time() - cpu_s)
+        return int(self.work.reached[0])
 
     def phase_ticks(self) -> dict[str, float]:
         """The mean of the ticks of all parts in each phase, where steps are timed; empty if none can tell."""
@@ -205,8 +233,9 @@ class Processor:
 
     def spikes(self, first: int, steps: int) -> dict[str, Spikes]:
         """The spikes of `steps` steps from `first` on, where the chunk began, of each population."""
+        log = part_of(self._packed(), "log")
         return {
-            name: cpu.spikes_of(self.log, self.plan.history, first, steps, place.first, place.size)
+            name: cpu.spikes_of(log, self.plan.history, first, steps, place.first, place.size)
             for name, place in self.layout.places.items()
         }
 

@@ -29,6 +29,7 @@ from hhsim.network.connections import Connections
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
 from hhsim.network.sonata import Wanted, read_edges
 from hhsim.random import Purpose, distribution, stream_key
+from hhsim.structs import pack
 
 TASKS_PER_THREAD = 8  # so that threads end together although rows differ
 KEPT = 1 << 22  # synapses for which memory is asked at a time, until they are placed
@@ -51,6 +52,7 @@ class Stage:
         self.index = index
         self.spec = model.projections[index]
         self.plan = plan
+        self._packed = pack(plan)  # for compiled code
         self.threads = threads
         tasks = min(plan.source_size, width * TASKS_PER_THREAD) if len(plan.pieces) else 0
         bounds = [plan.source_size * i // tasks for i in range(tasks + 1)] if tasks else []
@@ -71,7 +73,9 @@ class Stage:
                 self._place_edges(rule, row_starts, None)
             case FixedIndegree():
                 self._each(
-                    lambda run: rules.fixed_indegree(self.plan, *run, False, row_starts, np.empty(0, kind)),
+                    lambda run: rules.fixed_indegree(
+                        self._packed, *run, False, row_starts, np.empty(0, kind)
+                    ),
                     self.piece_runs,
                 )
             case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
@@ -84,6 +88,7 @@ class Stage:
         """Put each synapse in its place, with the weight and the delay that a file gives it."""
         rule = self.spec.rule
         self.plan = self.plan._replace(synapse_bases=built.places[:, self.index, c.SYNAPSE_BASE].copy())
+        self._packed = pack(self.plan)
         match rule:
             case EdgesFromFile():
                 self._shift_starts(built)
@@ -92,7 +97,9 @@ class Stage:
             case FixedIndegree():
                 self._shift_starts(built)
                 self._each(
-                    lambda run: rules.fixed_indegree(self.plan, *run, True, built.row_starts, built.targets),
+                    lambda run: rules.fixed_indegree(
+                        self._packed, *run, True, built.row_starts, built.targets
+                    ),
                     self.piece_runs,
                 )
             case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
@@ -176,14 +183,14 @@ class Stage:
         room = max(KEPT, self.plan.union_size, self.plan.k)
         while first < last:
             lanes = np.frombuffer(mmap.mmap(-1, room * kind.itemsize, PRIVATE), kind)
-            reached, count = function(self.plan, first, last, row_starts, lanes)
+            reached, count = function(self._packed, first, last, row_starts, lanes)
             yield Kept(first, reached, lanes[:count])
             first = reached
 
     def _place(self, built: Connections) -> None:
         """Place the rows of one run that was kept, and forget them."""
         kept = self.kept.pop()
-        rules.place(self.plan, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
+        rules.place(self._packed, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
 
     def _place_edges(
         self, rule: EdgesFromFile, row_starts: npt.NDArray[np.uint32], built: Connections | None
@@ -231,7 +238,7 @@ class Stage:
         def draw(task: tuple[int, tuple[int, int]]) -> float:
             part, (first, last) = task
             base = int(built.places[part, self.index, column])
-            about = (self.plan, key, part, first, last, *terms, quantum)
+            about = (self._packed, key, part, first, last, *terms, quantum)
             return float(synapses.draw_rows(*about, built.row_starts, built.targets, out, base))
 
         tasks = [(part, run) for part in self.parts for run in self.source_runs]

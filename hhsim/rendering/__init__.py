@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hhsim.rendering.program import compiling, load, render
+from hhsim.rendering.program import compiling, load, render, render_loop, render_steps
 
-__all__ = ["compiling", "load", "render", "renderer_for"]
+__all__ = ["compiling", "load", "render", "render_loop", "render_steps", "renderer_for"]
 
 
 def renderer_for(device: str) -> Callable[..., str]:

@@ -33,15 +33,25 @@ Rendered by hhsim from its channels and methods; edit those instead.
 """
 
 import numpy as np
-from numba import prange
 
-from hhsim.backends.cpu import begin, claim, collect, finish, open_parts, prepare, receive, settle, wait
-from hhsim.intrinsics import borrow, local, scale
-from hhsim.jit import inline, kernel, kernel_parallel
+from hhsim.intrinsics import local, scale
+from hhsim.jit import inline, kernel
 
 real = np.{precision}
 byte = np.uint8
 index = np.uint64
+'''
+
+LOOP_HEADER = '''"""The loop over steps and blocks, for cells of every structure.
+
+Rendered by hhsim from hhsim.backends.driver; edit that instead.
+"""
+
+import numpy as np
+
+from hhsim.backends.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
+from hhsim.jit import kernel, kernel_parallel, prange
+from hhsim.structs import call
 '''
 
 TIMED_HEADER = """
@@ -51,21 +61,27 @@ from hhsim.intrinsics import read_ticks
 
 
 def render(structures: Sequence[Structure], timed: bool = False) -> str:
-    """The text of the module that runs cells of these structures on the processor.
+    """All that runs cells of these structures on the processor: their steps, and the loop that calls them."""
+    return "\n\n".join([render_steps(structures), render_loop(timed)])
 
-    The loops over steps and blocks are those of `hhsim.backends.driver`; they call `step`, which picks the
-    step of the structure with the number `kind`. With `timed`, they count how long each phase of a step
-    takes (`Work.ticks`).
-    """
+
+def render_steps(structures: Sequence[Structure]) -> str:
+    """The text of a module with the functions step_0, step_1 ... of these structures."""
     precision = structures[0].precision
     linker = Linker(precision)
     steps = [render_step(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
+    header = HEADER.format(title=title_of(structures), precision=precision)
+    return "\n\n".join([header, linker.text(), *steps])
+
+
+def render_loop(timed: bool = False) -> str:
+    """The text of the module with the loops over steps and blocks, those of `hhsim.backends.driver`.
+
+    With `timed`, they count how long each phase of a step takes (`Work.ticks`).
+    """
     return "\n\n".join(
         [
-            HEADER.format(title=title_of(structures), precision=precision) + (TIMED_HEADER if timed else ""),
-            linker.text(),
-            *steps,
-            _choice(len(steps)),
+            LOOP_HEADER + (TIMED_HEADER if timed else ""),
             f"@kernel\n{source(driver.advance_parts, timed)}",
             f"@kernel_parallel\n{source(driver.advance, timed)}",
         ]
@@ -87,14 +103,6 @@ def _title(structure: Structure) -> str:
     models = [channel.name for _, channel in structure.channels]
     models += [receptor.name for _, receptor in structure.receptors]
     return " + ".join(models) + f", spikes by {structure.rule}"
-
-
-def _choice(kinds: int) -> str:
-    arguments = "state, at, marks, p, now, gate_dt"
-    lines = ["@inline", f"def step(kind, {arguments}):"]
-    for kind in range(kinds):
-        lines += [f"    if kind == {kind}:", f"        step_{kind}({arguments})"]
-    return "\n".join(lines) + "\n"
 
 
 @contextmanager
