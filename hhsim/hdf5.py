@@ -95,10 +95,13 @@ def require_own_content(file: h5py.File, path: Path) -> None:
 
     size = file.id.get_filesize()
     # The first reason ends a visit; an exception must not pass through the library.
-    reason = file.visititems_links(of_link)
-    if not reason:
-        with little_memory(size + ROOM_FOR_TEXTS):
-            reason = of_each("", file) or file.visititems(of_each)
+    try:
+        reason = file.visititems_links(of_link)
+        if not reason:
+            with little_memory(size + ROOM_FOR_TEXTS):
+                reason = of_each("", file) or file.visititems(of_each)
+    except SystemError:  # h5py met an error of its own within a visit
+        reason = "is damaged: what it holds cannot be listed"
     if reason:
         raise FileFailed(str(path), reason)
 

@@ -44,10 +44,6 @@ def require_name(path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "is no name of a file"
         raise FileFailed(str(path).replace("\0", "\\0"), reason.lower()) from None
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:
-        raise FileFailed(str(path), "the name is no UTF-8 text, and the file has to hold it") from None
     if len(os.fsencode(path.name)) > longest - ROOM_BESIDE:
         most = longest - ROOM_BESIDE
         raise FileFailed(

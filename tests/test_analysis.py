@@ -407,7 +407,7 @@ def test_memory_is_modest(tmp_path) -> None:
     """A hundred bytes for each spike, and for each cell, besides what the sample needs."""
     size, count = 100_000, 1_000_000
     random = np.random.default_rng(2)
-    spikes = random.integers(0, STEPS, count), random.integers(0, size, count)
+    spikes = np.divmod(np.sort(random.choice(STEPS * size, count, replace=False)), size)
     with record(tmp_path / "out.h5", {"exc": size}, {"exc": spikes}) as recording:
         tracemalloc.start()
         try:

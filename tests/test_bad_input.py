@@ -239,7 +239,7 @@ def test_more_than_the_machine_has_is_refused(refused, overrides, words) -> None
 
 
 @pytest.mark.usefixtures("no_work")
-def test_edges_of_a_file_count_as_well(refused, tmp_path) -> None:
+def test_edges_that_no_file_can_hold_are_refused(refused, tmp_path) -> None:
     with h5py.File(tmp_path / "edges.h5", "w") as file:
         for name in ("source", "target"):
             file.create_dataset(f"edges/exc__inh/{name}_node_id", (2**40,), np.uint64, chunks=(2**20,))
@@ -247,7 +247,7 @@ def test_edges_of_a_file_count_as_well(refused, tmp_path) -> None:
                 "source": "exc",
                 "target": "inh",
             }[name]
-    refused(6, "GB of memory", overrides=FROM_FILE)
+    refused(5, "claims 8,796,093,022,208 bytes, more than the file has", overrides=FROM_FILE)
 
 
 def test_more_synapses_than_can_be_counted_are_refused(refused, monkeypatch) -> None:

@@ -234,8 +234,8 @@ def test_a_file_that_is_none_is_refused_by_its_name(command) -> None:
     Path("folder.py").mkdir()
     for name, words in (
         ("nowhere.py", "no such file"),
-        ("folder.py", "is not a Python file"),
-        ("/dev/zero", "is not a Python file"),
+        ("folder.py", "is a folder"),
+        ("/dev/zero", "is a device, not a file"),
     ):
         for arguments in COMMANDS.values():
             result = command(*arguments, "--channels", name)

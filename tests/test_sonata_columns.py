@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from networks import network, synapses_of
 
-from hhsim.advice import warnings
+from hhsim.advice.files import about_files
 from hhsim.config import load
 from hhsim.errors import FileFailed
 from hhsim.model import Constant, EdgesFromFile, FromFile, Model
@@ -239,17 +239,21 @@ def test_the_name_of_a_population_in_any_form(tmp_path, name):
     refused("counts cells of 'c', not of 'b'", rule)
 
 
+def notes(model) -> list[str]:
+    return list(about_files(model))
+
+
 def test_notes_tell_what_is_taken_for_granted_and_what_is_not_used(tmp_path):
     rule = edges(tmp_path / "e.h5", {**TWO, "0/dynamics_params/tau": [1, 2], "1/sec_id": [0, 0]})
-    told = [text for text in warnings(model_of(rule)) if "e.h5" in text]
+    told = [text for text in notes(model_of(rule)) if "e.h5" in text]
     assert told == [
         "e.h5: /edges/a__b gives no units of syn_weight: taken as nS",
         "e.h5: /edges/a__b also has dynamics_params and sec_id: not used",
     ]
-    told = warnings(model_of(rule, Constant(1.0)))
+    told = notes(model_of(rule, Constant(1.0)))
     assert "projection[0].weight of the config holds; syn_weight of the edges file is not used" in told
     units = {"0/syn_weight": "nS", "1/syn_weight": "uS"}
-    assert not [text for text in warnings(model_of(edges(tmp_path / "e.h5", TWO, units))) if "e.h5" in text]
+    assert not [text for text in notes(model_of(edges(tmp_path / "e.h5", TWO, units))) if "e.h5" in text]
 
 
 NODES = {
@@ -323,7 +327,7 @@ def test_what_is_read_is_written_and_read_again(tmp_path, rng):
     export(model, tmp_path / "out", initial_values, chunk=64)
     again = load(tmp_path / "out" / "config.toml").model
     assert synapses_of(again) == [before]
-    assert not [text for text in warnings(again) if "not used" in text or "units" in text]
+    assert not [text for text in notes(again) if "not used" in text or "units" in text]
     assert all(isinstance(given, FromFile) for given in again.populations["exc"].initial.values())
 
 
@@ -348,7 +352,7 @@ def test_a_table_is_asked_only_for_what_is_needed(tmp_path):
     table.write_text("edge_type_id syn_weight delay\n1 -2 0.5\n")
     rule = edges(tmp_path / "e.h5", {**FOUR, "edge_type_id": [1] * 4}, edge_types=table)
     assert len(synapses_of(model_of(rule, Constant(1.0)))[0]) == 4
-    told = warnings(model_of(rule, Constant(1.0)))
+    told = notes(model_of(rule, Constant(1.0)))
     assert "projection[0].weight of the config holds; syn_weight of the edge types is not used" in told
     with pytest.raises(FileFailed, match="line 2: syn_weight is -2; it must not be negative"):
         synapses_of(model_of(rule))

@@ -11,7 +11,7 @@ def check_clocks(model: Model, report: Report) -> None:
     """Report every refractory time that has too many steps: rounded, it would depend on the chunks."""
     most = longest_refractory(model.run.precision)
     for name, cell in model.cells.items():
-        steps = round(cell.spike.refractory / model.run.dt)
+        steps = round(min(cell.spike.refractory / model.run.dt, 2.0**63))
         if steps > most:
             other = '; "float64" counts more' if most < longest_refractory("float64") else ""
             text = (

@@ -45,9 +45,6 @@ def apply(
     for override in overrides:
         option = f"--set {as_text(override)}"
         option = option if len(option) <= MOST_SHOWN else f"{option[:MOST_SHOWN]}…"
-        if not is_text(override):
-            report.add((), f"{option}: is not UTF-8 text")
-            continue
         split = _split(override)
         try:
             if split is None:

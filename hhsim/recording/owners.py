@@ -83,7 +83,7 @@ def siblings_of(path: Path) -> tuple[Path, ...]:
     try:
         with open_plain(path) as file:
             names = [str(name).partition("/")[2] for name in attribute(file[OURS], "traces")]
+        places = set(output_paths(path, names).values()) - {path}
     except (FileFailed, OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError):
         return ()
-    places = set(output_paths(path, names).values()) - {path}
     return tuple(place for place in places if (facts := facts_of(place)) is not None and facts.run == own.run)
