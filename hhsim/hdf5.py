@@ -60,30 +60,34 @@ def open_plain(path: Path) -> h5py.File:
 def require_own_numbers(file: h5py.File, path: Path) -> None:
     """Raise FileFailed if an open file refers to others, or claims an array that is longer than itself."""
 
-    def of_link(name: str | bytes, link: Any) -> str | None:
-        if isinstance(link, h5py.ExternalLink):
-            return f"{_shown(name)} is a link to another file, {_shown(link.filename)!r}"
-        known = isinstance(link, h5py.HardLink | h5py.SoftLink)
-        return None if known else f"{_shown(name)} is a link of an unknown kind"
-
-    def of_object(name: str | bytes, found: Any) -> str | None:
-        if not isinstance(found, h5py.Dataset):
-            return None
-        how = found.id.get_create_plist()
-        layout = how.get_layout()
-        if layout == h5py.h5d.VIRTUAL:
-            return f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
-        if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
-            return f"{_shown(name)} has its numbers in another file"
-        if reason := _why_too_large(found, how, size):
-            return f"{_shown(name)} {reason}"
-        return None
-
     size = file.id.get_filesize()
-    # The first reason ends a visit; an exception must not pass through the library.
-    reason = file.visititems_links(of_link) or file.visititems(of_object)
-    if reason:
-        raise FileFailed(str(path), reason)
+    links: list[tuple[bytes, int]] = []
+    names: list[str | bytes] = []
+    # Names alone are gathered within the library: no exception may pass through it.
+    file.id.links.visit(lambda name, about: links.append((name, about.type)), info=True)
+    file.visit(names.append)
+    for link, kind in links:
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            where = _shown(file.id.links.get_val(link)[0])
+            raise FileFailed(str(path), f"{_shown(link)} is a link to another file, {where!r}")
+        if kind not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            raise FileFailed(str(path), f"{_shown(link)} is a link of an unknown kind")
+    for name in names:
+        if reason := _why_not_own(file[name], size):
+            raise FileFailed(str(path), f"{_shown(name)} {reason}")
+
+
+def _why_not_own(found: Any, size: int) -> str:
+    """Why an object of a file of so many bytes does not hold its own numbers, in words; empty if it does."""
+    if not isinstance(found, h5py.Dataset):
+        return ""
+    how = found.id.get_create_plist()
+    layout = how.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
+        return "is a virtual dataset, whose numbers are in other files"
+    if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
+        return "has its numbers in another file"
+    return _why_too_large(found, how, size)
 
 
 def _why_too_large(dataset: h5py.Dataset, how: h5py.h5p.PropDCID, size: int) -> str:

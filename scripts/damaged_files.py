@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from hhsim.recording.storage import Storage
 
 COBA = Path(__file__).parents[1] / "configs" / "coba.toml"
 KINDS = ("complete", "stopped", "killed", "unsaved", "network", "begun", "foreign")
+WORK = "work"  # where commands are asked, beside the folders of all kinds
 STRUCTURES = re.compile(rb"TREE|SNOD|HEAP|GCOL|hhsimjr2|hhsimck1|\x89HDF")
 
 
@@ -85,8 +87,9 @@ def prepare(folder: Path) -> None:
         assert answer(*lines, "--set", 'projection.0.delay={uniform=["0 ms", "2 ms"]}', "--force").code == 0
         (folder / name / "config.toml").rename(folder / name / "edges.toml")
         in_groups(folder / name / "edges.h5")
-    place = folder / "begun"
+    place = (folder / "begun").rename(folder / WORK)  # a checkpoint names the files that its config names
     hhsim.run(place / "edges.toml", output=place / "out.h5", threads=1, checkpoint_every_s=0, **half)
+    shutil.copytree(place, folder / "begun")
     foreign(whole, folder / "foreign/out.h5")
     for name in ("stopped", "killed", "unsaved", "foreign"):
         (folder / name / "whole.h5").write_bytes(whole.read_bytes())

@@ -10,7 +10,8 @@ import h5py
 
 from hhsim.errors import FileFailed
 from hhsim.hdf5 import open_plain
-from hhsim.recording.files import file_errors, hidden_name, publish, remove_leftovers
+from hhsim.recording.digest import check_content
+from hhsim.recording.files import damage_errors, file_errors, hidden_name, publish, remove_leftovers
 from hhsim.recording.journal import Journal, journal_path, replay
 from hhsim.recording.storage import Storage
 
@@ -35,7 +36,7 @@ class Bundle:
                     if existing and journal_path(place).exists():
                         replay(place)
                     if existing:
-                        open_plain(place).close()  # if it can be opened without harm
+                        _check(place)
                     journal = Journal(place, run)
                     where = self._hidden.get(place, place)
                     try:
@@ -111,3 +112,9 @@ class Bundle:
             hidden.unlink(missing_ok=True)
         self.files.clear()
         self._storages.clear()
+
+
+def _check(place: Path) -> None:
+    """Raise FileFailed if an existing file cannot be opened without harm, or is not as it was closed."""
+    with damage_errors(place), open_plain(place) as file:
+        check_content(file)

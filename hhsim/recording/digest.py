@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hhsim.hdf5 import require_plain
+from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.layout import OURS, REPORT, SPIKES
 
 DIGEST = "content_sha256"  # attribute of /hhsim, set when a file is closed
@@ -30,17 +30,24 @@ def content_digest(file: h5py.File) -> str:
             if (name, key) != (OURS, DIGEST):
                 add(name, key, *_parts(found.attrs[key]))
 
-    found: dict[str, Any] = {}
-    file.visititems(lambda name, each: found.update({name: each}))
+    names: list[str] = []
+    file.visit(names.append)
     add_attributes("", file)
-    for name in sorted(found):
-        each = found[name]
+    for name in sorted(names):
+        each = file[name]
         add(name)
         add_attributes(name, each)
         if isinstance(each, h5py.Dataset) and not _holds_rows(name):
             require_plain(each)
             add(*_parts(each[()]))
     return digest.hexdigest()
+
+
+def check_content(file: h5py.File) -> None:
+    """Raise ValueError if anything beside the rows is not as it was when the file was closed."""
+    ours = file.get(OURS)
+    if ours is not None and DIGEST in ours.attrs and attribute(ours, DIGEST) != content_digest(file):
+        raise ValueError("what it tells of its run was changed after the run")
 
 
 def _holds_rows(name: str) -> bool:

@@ -19,7 +19,7 @@ from hhsim.errors import FileFailed, NotInstalled
 from hhsim.hdf5 import attribute, open_plain, require_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
-from hhsim.recording.digest import DIGEST, content_digest
+from hhsim.recording.digest import DIGEST, check_content
 from hhsim.recording.files import damage_errors
 from hhsim.recording.journal import interrupted
 from hhsim.recording.plausible import check_sizes, check_times, populations_in
@@ -60,7 +60,7 @@ class Recording:
                     reason = f"its run was killed in the middle of a flush; `hhsim recover {path}` ends it"
                     raise FileFailed(str(path), reason)
                 file = self._files[path] = open_plain(path)
-                _check_content(file)
+                check_content(file)
         with damage_errors(path):
             if layout.OURS not in self._files[path]:
                 raise FileFailed(str(path), "is an HDF5 file, but no recording of hhsim")
@@ -261,13 +261,6 @@ def _order_in(config: str) -> Callable[[str], tuple[int, str]]:
     """A sorting key: populations in the order of a config; others, or all if it is damaged, by name."""
     names = list(populations_in(config))
     return lambda name: (names.index(name) if name in names else len(names), name)
-
-
-def _check_content(file: h5py.File) -> None:
-    """Raise ValueError if anything beside the rows is not as it was when the file was closed."""
-    ours = file.get(layout.OURS)
-    if ours is not None and DIGEST in ours.attrs and attribute(ours, DIGEST) != content_digest(file):
-        raise ValueError("what it tells of its run was changed after the run")
 
 
 def _values(group: h5py.Group) -> dict[str, Any]:
