@@ -24,6 +24,8 @@ INFLATED = 1100  # times that deflate, the strongest of the usual filters, makes
 SMALL_CHUNK = 1 << 26  # bytes that any machine can spare
 _REFERENCE = struct.Struct("<IQI")  # to a text: its length, the address of its heap, its number there
 _HEAD = struct.Struct("<4sB3xQ")  # signature, version, size of a global heap
+_INDEX = struct.Struct("<4sBBH16x")  # signature, type, level, chunks of a node of such an index
+_CHUNK, _MOST_CHUNKS = 40, 64  # bytes for a chunk of a table in it; chunks of a node, as HDF5 makes them
 _OBJECT = struct.Struct("<HH4xQ")  # number, references, size
 
 
@@ -187,7 +189,16 @@ def _is_too_long(part: bytes, heap: int, texts: dict[int, int]) -> bool:
     while at >= 0:
         if at - 4 + _REFERENCE.size <= len(part):
             length, _, number = _REFERENCE.unpack_from(part, at - 4)
-            if number in texts and length > texts[number]:
+            if number in texts and length > texts[number] and not _is_in_index(part, at):
                 return True
         at = part.find(address, at + 1)
     return False
+
+
+def _is_in_index(part: bytes, at: int) -> bool:
+    """Does a place lie in an index of chunks (III.A.1), whose addresses may look like a reference?"""
+    node = part.rfind(b"TREE\x01", max(0, at - _INDEX.size - _MOST_CHUNKS * _CHUNK), at)
+    if node < 0 or node + _INDEX.size > len(part):
+        return False
+    chunks = min(_INDEX.unpack_from(part, node)[3], _MOST_CHUNKS)
+    return at < node + _INDEX.size + (chunks + 1) * _CHUNK
