@@ -200,5 +200,5 @@ def _is_in_index(part: bytes, at: int) -> bool:
     node = part.rfind(b"TREE\x01", max(0, at - _INDEX.size - _MOST_CHUNKS * _CHUNK), at)
     if node < 0 or node + _INDEX.size > len(part):
         return False
-    chunks = min(_INDEX.unpack_from(part, node)[3], _MOST_CHUNKS)
+    chunks = min(int(_INDEX.unpack_from(part, node)[3]), _MOST_CHUNKS)
     return at < node + _INDEX.size + (chunks + 1) * _CHUNK

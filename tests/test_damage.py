@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,20 +13,20 @@ import pytest
 from conftest import CONFIGS
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import open_plain
+from hhsim.hdf5 import find_damaged_texts, open_plain
 from hhsim.recording import Recorder, TraceColumns, open_recording
 
 STUDY = CONFIGS.parent / "scripts" / "damage_study.py"
 TRACES = [TraceColumns("exc", "v", range(2), 1.0), TraceColumns("exc", "na.m", range(2), 1.0, "1")]
 
 
-def recorder(path: Path, resume=None, traces=TRACES, duration: float = 100.0) -> Recorder:
+def recorder(path: Path, resume=None) -> Recorder:
     return Recorder(
         path,
         populations={"exc": 5},
-        traces=traces,
+        traces=TRACES,
         dt=0.1,
-        duration=duration,
+        duration=100.0,
         resolved_config="",
         facts={},
         resume=resume,
@@ -50,12 +51,18 @@ def test_a_damaged_link_is_refused_in_words(tmp_path) -> None:
 
 
 def test_an_index_of_chunks_is_not_taken_for_a_text(tmp_path) -> None:
-    """An address in it may end in that of the heap of texts."""
-    for cells in (1, 2, 3, 4):
-        path = tmp_path / f"{cells}.h5"
-        with recorder(path, traces=[TraceColumns("exc", "v", range(cells), 0.1)], duration=54_000.0) as out:
-            out.append_frames(0, np.zeros((540_000, cells), np.float32))
-        open_plain(path).close()
+    """The address of a chunk at 0xe2008 is, a byte on, that of a heap at 0xe20: so it is in long traces."""
+    heap = struct.pack("<4sB3xQHH4xQ8s", b"GCOL", 1, 40, 4, 1, 2, b"nS")
+    chunks = b"".join(struct.pack("<IIQQQ", 1024, 0, 256 * i, 0, 0xE1C08 + 1024 * i) for i in range(4))
+    node = struct.pack("<4sBBHQQ", b"TREE", 1, 0, 4, 0, 0) + chunks
+    reference = struct.pack("<IQI", 3, 0xE20, 4)
+    path = tmp_path / "file.h5"
+    path.write_bytes((bytes(0xE20) + heap).ljust(0x2000, b"\0") + node + bytes(4000))
+    assert find_damaged_texts(path) == ""
+    path.write_bytes(path.read_bytes() + reference)
+    assert "claims to be longer" in find_damaged_texts(path)
+    path.write_bytes((bytes(0xE20) + heap).ljust(0x2000, b"\0") + chunks + bytes(4000))
+    assert "claims to be longer" in find_damaged_texts(path)  # not in an index
 
 
 @pytest.mark.parametrize("closed", [True, False])
