@@ -45,6 +45,7 @@ VOLATILE = {  # what differs from run to run, or tells of the file and not of it
 }
 HOW = ("-q", "--threads", "1")
 RESUME = ("run", "net.toml", *HOW, "--json", "--resume", "-o", "out.h5")
+RERUN = ("rerun", "out.h5", "--verify", *HOW)
 RECOVER = ("recover", "out.h5", "--json")
 READ = [
     ("info", "out.h5", "--json"),
@@ -67,19 +68,9 @@ class Family(NamedTuple):
 
 OUTPUT, SAVED = ("out.h5", "out.na.m.h5"), ("out.checkpoint", "out.checkpoint.previous")
 FAMILIES = {
-    "complete": Family(
-        OUTPUT,
-        [*READ, ("recover", "out.h5", "--json"), RESUME, ("rerun", "out.h5", "--verify", *HOW)],
-        True,
-        6,
-    ),
+    "complete": Family(OUTPUT, [*READ, RECOVER, RESUME, RERUN], True, 6),
     "stopped": Family((*OUTPUT, *SAVED), [*READ[:2], RECOVER, RESUME], True, 4),
-    "killed": Family(
-        (*OUTPUT, *SAVED, ".out.h5.journal"),
-        [*READ[:2], RECOVER, RESUME],
-        False,
-        3,
-    ),
+    "killed": Family((*OUTPUT, *SAVED, ".out.h5.journal"), [*READ[:2], RECOVER, RESUME], False, 3),
     "unsaved": Family((*OUTPUT, ".out.h5.journal"), [READ[0], RECOVER, RESUME], False),
     "network": Family(("edges.h5", "nodes.h5"), [RUN], False),
     "begun": Family(("edges.h5", "nodes.h5"), [(*RUN, "--resume")], True),
@@ -122,9 +113,8 @@ def ask(family: str, command: tuple[str, ...], files: dict[str, bytes], stamp: i
     if command[0] == "export-spikes" and told.code == 0:
         what = Path("spikes.csv").read_text()
     is_run = command[0] == "run" and told.code == 0
-    rows = (
-        content() if family != "foreign" and (is_run or command[0] in ("info", "diff", "recover")) else None
-    )
+    looks = family != "foreign" and (is_run or command[0] in ("info", "diff", "recover"))
+    rows = content() if looks else None
     signal.alarm(0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     picture = command[0] == "plot"  # of traces, which are too long to be verified
@@ -139,10 +129,9 @@ def verdict(family: str, command: tuple[str, ...], told: dict[str, Any], truth: 
     for word in ("Traceback", "Warning:", "mistake in hhsim"):
         if word in told["err"]:
             return f"fault: {word}"
-    if code in ((3, 4, 5, 6, 7) if command[0] == "run" and family in ("network", "begun") else (5, 7)):
-        return "refused" if told["err"].startswith("hhsim: ") or code == 3 else "fault: refused without words"
-    if code == 3 and command[0] == "run":
-        return "refused"
+    refusals = {"network": (3, 4, 5, 6), "begun": (3, 4, 5, 6)}.get(family, (3, 5, 7))
+    if code in refusals and (code != 3 or command[0] == "run"):
+        return "refused" if code == 3 or told["err"].startswith("hhsim: ") else "fault: refused without words"
     if code != truth["code"] and (code or FAMILIES[family].signed or command[0] == "run"):
         return f"fault: exit code {code}"
     if told["what"] == truth["what"]:
