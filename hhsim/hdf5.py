@@ -71,39 +71,35 @@ def require_own_content(file: h5py.File, path: Path) -> None:
     each dataset that is one text, is read once here with little memory to be had.
     """
 
-    def of_link(name: str | bytes, link: Any) -> str | None:
-        if isinstance(link, h5py.ExternalLink):
-            return f"{_shown(name)} is a link to another file, {_shown(link.filename)!r}"
-        known = isinstance(link, h5py.HardLink | h5py.SoftLink)
-        return None if known else f"{_shown(name)} is a link of an unknown kind"
-
-    def of_object(name: str | bytes, found: Any) -> str | None:
-        if not isinstance(found, h5py.Dataset):
-            return None
-        how = found.id.get_create_plist()
-        layout = how.get_layout()
-        if layout == h5py.h5d.VIRTUAL:
-            return f"{_shown(name)} is a virtual dataset, whose numbers are in other files"
-        if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
-            return f"{_shown(name)} has its numbers in another file"
-        if reason := _why_too_large(found, how, size):
-            return f"{_shown(name)} {reason}"
-        return None
-
-    def of_each(name: str | bytes, found: Any) -> str | None:
-        return of_object(name, found) or _why_unreadable(name, found) or None
-
     size = file.id.get_filesize()
-    # The first reason ends a visit; an exception must not pass through the library.
-    try:
-        reason = file.visititems_links(of_link)
-        if not reason:
-            with little_memory(size + ROOM_FOR_TEXTS):
-                reason = of_each("", file) or file.visititems(of_each)
-    except SystemError:  # h5py met an error of its own within a visit
-        reason = "is damaged: what it holds cannot be listed"
-    if reason:
-        raise FileFailed(str(path), reason)
+    links: list[tuple[bytes, int]] = []
+    names: list[str | bytes] = []
+    # Names alone are gathered within the library: no exception may pass through it.
+    file.id.links.visit(lambda name, about: links.append((name, about.type)), info=True)
+    file.visit(names.append)
+    for link, kind in links:
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            where = _shown(file.id.links.get_val(link)[0])
+            raise FileFailed(str(path), f"{_shown(link)} is a link to another file, {where!r}")
+        if kind not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            raise FileFailed(str(path), f"{_shown(link)} is a link of an unknown kind")
+    with little_memory(size + ROOM_FOR_TEXTS):
+        for name, found in (("/", file), *((name, file[name]) for name in names)):
+            if reason := _why_not_own(found, size) or _why_unreadable(found):
+                raise FileFailed(str(path), f"{_shown(name)} {reason}")
+
+
+def _why_not_own(found: Any, size: int) -> str:
+    """Why an object of a file of so many bytes does not hold its own numbers, in words; empty if it does."""
+    if not isinstance(found, h5py.Dataset):
+        return ""
+    how = found.id.get_create_plist()
+    layout = how.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
+        return "is a virtual dataset, whose numbers are in other files"
+    if layout == h5py.h5d.CONTIGUOUS and how.get_external_count():
+        return "has its numbers in another file"
+    return _why_too_large(found, how, size)
 
 
 def _why_too_large(dataset: h5py.Dataset, how: h5py.h5p.PropDCID, size: int) -> str:
@@ -180,14 +176,14 @@ def _has_empty_text(part: bytes) -> bool:
     return False
 
 
-def _why_unreadable(name: str | bytes, found: Any) -> str:
+def _why_unreadable(found: Any) -> str:
     """Why a text of an object cannot be read, in words; empty if all can."""
     for key in found.attrs:
         if found.attrs.get_id(key).dtype.kind == "O" and not _can_be_read(lambda key=key: found.attrs[key]):
-            return f"is damaged: the text of attribute {_shown(key)} of {_shown(name) or '/'} cannot be read"
+            return f"is damaged: the text of its attribute {_shown(key)} cannot be read"
     one_text = isinstance(found, h5py.Dataset) and found.dtype.kind == "O" and found.shape == ()
     if one_text and not _can_be_read(lambda: found[()]):
-        return f"is damaged: the text of {_shown(name)} cannot be read"
+        return "is damaged: its text cannot be read"
     return ""
 
 

@@ -36,8 +36,7 @@ class Bundle:
                     if existing and journal_path(place).exists():
                         replay(place)
                     if existing:
-                        with damage_errors(place), open_plain(place) as found:
-                            check_content(found)
+                        _check(place)
                     journal = Journal(place, run)
                     where = self._hidden.get(place, place)
                     try:
@@ -113,3 +112,9 @@ class Bundle:
             hidden.unlink(missing_ok=True)
         self.files.clear()
         self._storages.clear()
+
+
+def _check(place: Path) -> None:
+    """Raise FileFailed if an existing file cannot be opened without harm, or is not as it was closed."""
+    with damage_errors(place), open_plain(place) as file:
+        check_content(file)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import h5py
 import numpy as np
 
 from hhsim.hdf5 import attribute, require_plain
-from hhsim.recording.layout import OURS, REPORT, SPIKES
+from hhsim.recording.layout import OURS, REPORT, SPIKES, TraceColumns, create_rows
 
 DIGEST = "content_sha256"  # attribute of /hhsim, set when a file is closed
 ROWS = {SPIKES: ("timestamps", "node_ids"), REPORT: ("data",)}  # they have checksums of their own
 
 
-def content_digest(file: h5py.File) -> str:
-    """SHA-256 over each attribute and each dataset of a file by its path, but for the rows and itself."""
+def content_digest(file: h5py.File, besides: str = "") -> str:
+    """SHA-256 over each attribute and each dataset of a file by its path, but for the rows and itself, and
+    for the group `besides`."""
     digest = hashlib.sha256()
 
     def add(*parts: str | bytes) -> None:
@@ -30,11 +32,13 @@ def content_digest(file: h5py.File) -> str:
             if (name, key) != (OURS, DIGEST):
                 add(name, key, *_parts(found.attrs[key]))
 
-    found: dict[str, Any] = {}
-    file.visititems(lambda name, each: found.update({name: each}))
+    names: list[str] = []
+    file.visit(names.append)
     add_attributes("", file)
-    for name in sorted(found):
-        each = found[name]
+    for name in sorted(names):
+        if besides and name.partition("/")[0] == besides:
+            continue
+        each = file[name]
         add(name)
         add_attributes(name, each)
         if isinstance(each, h5py.Dataset) and not _holds_rows(name):
@@ -48,6 +52,19 @@ def check_content(file: h5py.File) -> None:
     ours = file.get(OURS)
     if ours is not None and DIGEST in ours.attrs and attribute(ours, DIGEST) != content_digest(file):
         raise ValueError("what it tells of its run was changed after the run")
+
+
+def check_surroundings(
+    file: h5py.File, populations: Iterable[str] | None, traces: Iterable[TraceColumns]
+) -> None:
+    """Raise ValueError if anything beside the rows and /hhsim is not as in a new file of these trains and
+    reports: what a killed run left has no checksum yet."""
+    with h5py.File("new.h5", "w", driver="core", backing_store=False) as new:
+        create_rows(new, populations, traces)
+        for name, report in new[REPORT].items():
+            report["mapping/time"][1] = file[REPORT][name]["mapping/time"][1]  # it grows with the rows
+        if content_digest(file, OURS) != content_digest(new, OURS):
+            raise ValueError("what surrounds its rows is not what the run wrote")
 
 
 def _holds_rows(name: str) -> bool:

@@ -6,7 +6,7 @@ Writer and reader share these names; no other module of hhsim knows them. What o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,21 @@ def sibling_path(path: Path, variable: str) -> Path:
 def create_root(file: h5py.File) -> None:
     file.attrs.create("magic", MAGIC, dtype="u4")
     file.attrs.create("version", VERSION, dtype="u4")
+
+
+def create_rows(file: h5py.File, populations: Iterable[str] | None, traces: Iterable[TraceColumns]) -> None:
+    """All of a new file but /hhsim: an empty train of each population, and an empty report of each trace.
+
+    `populations` are None for a file beside the main one, which has no spikes.
+    """
+    create_root(file)
+    reports = file.create_group(REPORT)
+    for columns in traces:
+        create_report(reports, columns)
+    if populations is not None:
+        spikes = file.create_group(SPIKES)
+        for name in populations:
+            create_spikes(spikes, name)
 
 
 def create_spikes(parent: h5py.Group, population: str) -> h5py.Group:

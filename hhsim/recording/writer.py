@@ -19,7 +19,7 @@ from hhsim.errors import FileFailed
 from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording import layout
 from hhsim.recording.bundle import Bundle
-from hhsim.recording.digest import DIGEST, content_digest
+from hhsim.recording.digest import DIGEST, check_surroundings, content_digest
 from hhsim.recording.files import damage_errors, output_paths
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.owners import check_recording, siblings_of
@@ -140,6 +140,7 @@ class Recorder:
                     require_plain(*(told.get_id(name) for name in ("complete", "stopped_at_ms")))
                     if attribute(file[layout.OURS], "recording") != self._run:
                         raise FileFailed(str(place), "belongs to another run than the checkpoint")
+                    check_surroundings(file, *self._rows_of(place, populations, traces, places))
             main = self._bundle.files[self.path]
             with damage_errors(self.path):
                 self._ours = main[layout.OURS]
@@ -184,8 +185,7 @@ class Recorder:
         resolved_config: str,
     ) -> None:
         for place, file in self._bundle.files.items():
-            layout.create_root(file)
-            file.create_group(layout.REPORT)
+            layout.create_rows(file, *self._rows_of(place, populations, traces, places))
             ours = file.create_group(layout.OURS)
             ours.attrs["recording"] = self._run  # tells the files of one run from those of another
             ours.attrs["main"] = layout.attribute(self.path.name)
@@ -200,14 +200,24 @@ class Recorder:
         self._ours.attrs["traces"] = np.array(self._trace_names, dtype=h5py.string_dtype())
         self._ours.create_dataset("config", data=resolved_config, dtype=h5py.string_dtype())
         sizes = self._ours.create_group("populations")
-        spikes = main.create_group(layout.SPIKES)
         rows = _buffer_rows(populations)
         for name, size in populations.items():
             sizes.attrs[name] = np.int64(size)
-            self._spikes[name] = SpikeStream(layout.create_spikes(spikes, name), self._dt, rows)
+            self._spikes[name] = SpikeStream(main[layout.SPIKES][name], self._dt, rows)
         for trace in traces:
-            parent = self._bundle.files[places[trace.variable]][layout.REPORT]
-            self._frames.append(FrameStream(layout.create_report(parent, trace)))
+            reports = self._bundle.files[places[trace.variable]][layout.REPORT]
+            self._frames.append(FrameStream(reports[trace.population]))
+
+    def _rows_of(
+        self,
+        place: Path,
+        populations: Mapping[str, int],
+        traces: Sequence[TraceColumns],
+        places: Mapping[str, Path],
+    ) -> tuple[list[str] | None, list[TraceColumns]]:
+        """Of which populations a file holds the spikes, None beside the main one, and which traces."""
+        own = [trace for trace in traces if places[trace.variable] == place]
+        return (list(populations) if place == self.path else None), own
 
     def append_spikes(self, population: str, steps: NDArray[np.int64], nodes: NDArray[np.int64]) -> None:
         """Add spikes of `population` in time-then-id order.
