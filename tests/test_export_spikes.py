@@ -321,12 +321,12 @@ def test_csv_takes_constant_memory(tmp_path, monkeypatch) -> None:
             populations={"a": 10},
             traces=[],
             dt=0.1,
-            duration=100.0,
+            duration=1000.0,
             resolved_config="",
             facts={},
             overwrite=True,
         ) as writer:
-            writer.append_spikes("a", np.sort(rng.integers(0, 1000, count)), rng.integers(0, 10, count))
+            writer.append_spikes("a", *np.divmod(np.sort(rng.choice(100_000, count, replace=False)), 10))
             writer.close(True, 100.0, {}, "{}")
         with open_recording(tmp_path / "out.h5") as recording:
             tracemalloc.start()

@@ -92,6 +92,7 @@ def compare(
     nodes: tuple[int, int] | None = None,
     populations: Sequence[str] = (),
     atol: float = 0.0,
+    verify: bool = True,
 ) -> Comparison:
     """Compare two recordings, or parts of them, in constant memory.
 
@@ -99,6 +100,7 @@ def compare(
     ----------
     start_ms, stop_ms, nodes, populations : the part, as `hhsim.recording.select` takes it
     atol : how far values of traces may be apart, in the unit of each
+    verify : whether both are held against their checksums first; a rerun tells more of what was changed
 
     Raises
     ------
@@ -108,7 +110,8 @@ def compare(
         where a file is damaged, missing, or was changed in a way that no run could have
     """
     chosen_a, chosen_b = (
-        _select(each, other, start_ms, stop_ms, nodes, populations) for each, other in ((a, b), (b, a))
+        _select(each, other, start_ms, stop_ms, nodes, populations, verify)
+        for each, other in ((a, b), (b, a))
     )
     start, stop = chosen_a.start_ms, min(chosen_a.stop_ms, chosen_b.stop_ms)
     ticks = Ticks(a, b, start, stop)
@@ -126,7 +129,7 @@ def compare(
     for key in a.traces:
         if key in b.traces and key[0] in chosen_a.cells:
             x, y = a.traces[key], b.traces[key]
-            for each in (a, b):
+            for each in (a, b) if verify else ():
                 each.verify_trace(*key)
             traces.append(compare_traces(key, x, y, start_ms=start, stop_ms=stop, nodes=nodes, atol=atol))
             held_a += _beyond(x, y, key[0], nodes)
@@ -156,6 +159,7 @@ def _select(
     stop_ms: float | None,
     nodes: tuple[int, int] | None,
     populations: Sequence[str],
+    verify: bool,
 ) -> Selection:
     """The part of one recording; a population may be missing from it if the other has it."""
     known, elsewhere = (
@@ -164,7 +168,12 @@ def _select(
     there = [name for name in populations if name in known or name not in elsewhere]
     try:
         chosen = select(
-            recording, start_ms=start_ms, stop_ms=stop_ms, nodes=nodes, populations=there or list(known)
+            recording,
+            start_ms=start_ms,
+            stop_ms=stop_ms,
+            nodes=nodes,
+            populations=there or list(known),
+            verify=verify,
         )
     except SelectionRefused as error:
         raise SelectionRefused(f"{recording.path}: {error}") from None

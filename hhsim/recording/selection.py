@@ -39,6 +39,7 @@ def select(
     stop_ms: float | None = None,
     nodes: tuple[int, int] | None = None,
     populations: Sequence[str] = (),
+    verify: bool = True,
 ) -> Selection:
     """What of `recording` is meant; all that is left out is not restricted.
 
@@ -47,6 +48,7 @@ def select(
     start_ms, stop_ms : the window; by default all that was recorded up to now
     nodes : half-open range of local ids, taken from each population
     populations : names of populations
+    verify : whether the selected spikes are held against their checksum
 
     Raises
     ------
@@ -86,7 +88,7 @@ def select(
     if cells and not any(cells.values()):
         largest = max(recording.sizes[name] for name in cells)
         raise SelectionRefused(f"there are no cells from {low} on: the largest population has {largest:,}")
-    for name in cells.keys() & recording.populations.keys():
+    for name in cells.keys() & recording.populations.keys() if verify else ():
         recording.verify_spikes(name)
     whole = start == 0 and stop == end and not populations and nodes is None
     return Selection(start, stop, cells, whole)
