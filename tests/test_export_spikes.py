@@ -312,6 +312,7 @@ def test_missing_packages_are_named_with_their_extra(command, tmp_path, monkeypa
 
 def test_csv_takes_constant_memory(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("hhsim.recording.contents.SLAB", 1000)
+    monkeypatch.setattr("hhsim.recording.streams.SLAB", 1000)
     monkeypatch.setattr(table, "ROWS", 1000)
     rng = np.random.default_rng(1)
     peaks = []
