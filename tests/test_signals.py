@@ -50,7 +50,7 @@ def raise_first(number: int, function: Callable[..., object]) -> Callable[..., o
     ("module", "name"),
     [
         ("hhsim.config.load", "parse"),
-        ("hhsim.recording.files", "check_output"),
+        ("hhsim.recording.owners", "facts_of"),
         ("hhsim.network.build", "Stage"),
         ("hhsim.engines.processor", "build_cells"),
         ("hhsim.engines.processor", "load"),
