@@ -125,7 +125,7 @@ class Cuda(Processor):
         launches.append(Launch(update, *shape, tuple(on[name] for name in taken)))
         self._write_ledger(0, 0, failure=0)  # so that no kernel does anything
         with compiling(self.structures):
-            self._steps = Steps(launches, self.index)
+            self._recorded = Steps(launches, self.index)
         self.spikes(0, 0)
 
     def advance(self, first: int, end: int, shift: int) -> int:
@@ -134,7 +134,7 @@ class Cuda(Processor):
         It lies before `end` where the log is full or a potential diverged.
         """
         self._write_ledger(first, shift)
-        self._steps.run(end - first)
+        self._recorded.run(end - first)
         memory.fetch(self._on_device["ledger"], self._ledger)
         reached = int(self._ledger[t.SCATTER_STEP])
         self._fetch_log(first, reached - first)
