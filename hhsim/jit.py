@@ -21,6 +21,7 @@ from hhsim import trust
 from hhsim.errors import FileFailed, HhsimWarning, NoThreads
 from hhsim.folders import hold, sweep
 from hhsim.keys import compiled_key, deciding_key
+from hhsim.stopping import held
 
 LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use
 
@@ -111,7 +112,9 @@ def _configure() -> None:
     llvm.set_option("hhsim", "-force-vector-interleave=2")
 
 
-_configure()
+# Numba's C code takes a signal within its own imports for a failure, and prints it.
+with held():
+    _configure()
 
 import numba  # noqa: E402
 from numba import prange as prange  # noqa: E402  (others take these from here, so that this comes first)

@@ -61,6 +61,11 @@ def stoppable() -> Iterator[None]:
         signal.signal(number, stop)
     try:
         yield
+    except Exception as error:
+        # Where a library took Stopped for a failure of its own, it ends the command as it was meant to.
+        if _raised and not hasattr(error, "exit_code"):
+            raise Stopped(_raised[-1]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
