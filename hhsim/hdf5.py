@@ -70,7 +70,6 @@ def require_own_content(file: h5py.File, path: Path) -> None:
     text is damaged, the HDF5 library takes memory for it, up to 4 GB, before it looks: so each attribute, and
     each dataset that is one text, is read once here with little memory to be had.
     """
-
     size = file.id.get_filesize()
     links: list[tuple[bytes, int]] = []
     names: list[str | bytes] = []
@@ -143,6 +142,15 @@ def attribute(source: Any, name: str) -> Any:
     """An attribute of a group or dataset; raises KeyError where there is none, and ValueError as above."""
     require_plain(source.attrs.get_id(name))
     return source.attrs[name]
+
+
+def members(of: Any) -> list[tuple[str, Any]]:
+    """The names and values of a group, or of its attributes, all at once.
+
+    h5py keeps its lock while a loop over `items()` is under way: an error within such a loop would leave all
+    other threads waiting for as long as somebody holds on to it.
+    """
+    return list(of.items())
 
 
 def refuse_empty_texts(path: Path) -> None:

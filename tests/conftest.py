@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,25 @@ def fast(tmp_path: Path) -> Iterator[Path]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _h5py_stays_free() -> Iterator[None]:
+    """No test leaves the lock of h5py behind, on which other threads would wait for ever."""
+    yield
+    if "h5py" in sys.modules:
+        from h5py._objects import phil
+
+        def take() -> None:
+            free.append(phil.acquire(blocking=False))
+            if free[0]:
+                phil.release()
+
+        free: list[bool] = []
+        other = threading.Thread(target=take)
+        other.start()
+        other.join()
+        assert free == [True]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hhsim
+import hhsim.analysis.spectrum
 from hhsim.analysis import (
     intervals,
     local_variation,
@@ -344,6 +345,13 @@ def test_the_integral_of_the_spectrum_is_the_variance(bins, bin_ms, seed) -> Non
     parts = [rate[i : i + length] for i in range(0, bins - length + 1, hop)]
     squares = [np.sum(((part - part.mean()) * window) ** 2) / np.sum(window**2) for part in parts]
     assert power.sum() * frequency[1] == pytest.approx(np.mean(squares))
+
+
+def test_segments_that_are_transformed_in_turn_make_the_same_spectrum(monkeypatch) -> None:
+    rate = np.random.default_rng(1).normal(20, 5, 20_000)
+    at_once = power_spectrum(rate, 1.0)[1]
+    monkeypatch.setattr(hhsim.analysis.spectrum, "AT_ONCE", 7)
+    np.testing.assert_allclose(power_spectrum(rate, 1.0)[1], at_once, rtol=1e-12)
 
 
 @pytest.mark.parametrize("hz", [13.0, 40.0, 180.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,38 @@ def test_one_moved_spike_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[
         ({"ids": [2, 0.5, 1, 0, 2], "id_type": "f8"}, "row 1 of /spikes/x/node_ids: 0.5"),
         ({"times": [5, 1, 9, np.nan, 7]}, "row 3 of /spikes/x/timestamps: nan"),
         ({"times": [5, 1, 9, 3, -7]}, "row 4 of /spikes/x/timestamps: -7.0"),
+        ({"times": [5, 1, 9, 3e12, 7]}, "row 3 of /spikes/x/timestamps: 3000000000000.0 is no time"),
+        (
+            {"times": [5, 2e9, 9, 3, 7], "units": "s"},
+            "row 1 of /spikes/x/timestamps: 2000000000.0 is no time",
+        ),
+        ({"times": [5, 1, 9, 3, 1.6e308]}, "row 4 of /spikes/x/timestamps: 1.6e+308"),
         ({"units": "parsec"}, "parsec"),
     ],
 )
 def test_what_is_no_spike_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(FileFailed, match=words.replace(".", r"\.")):
+    with pytest.raises(FileFailed, match=re.escape(words)):
         hhsim.open(spikes(tmp_path / "s.h5", **change))
+
+
+def test_statistics_of_years_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A far spike is no error by itself: counts in bins of 1 ms up to it would fill the memory."""
+    path = spikes(tmp_path / "s.h5", times=[5.0, 1.0, 9.5, 1e9, 7.0])
+    assert main(["info", str(path)]) == main(["plot", str(path)]) == 0
+    assert main(["stats", str(path)]) == 2
+    assert "take a part with --start and --stop" in capsys.readouterr().err
+    assert main(["stats", str(path), "--stop", "1 s"]) == 0
+
+
+def test_a_cell_that_fires_at_one_time_alone_has_no_cv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All its intervals are 0; the cv of others is told."""
+    regular = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    path = spikes(tmp_path / "s.h5", times=[4.0] * 7 + regular, ids=[0] * 7 + [1] * 7)
+    assert main(["stats", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["populations"]["x"]
+    assert told["cv"] == told["lv"] == pytest.approx(0, abs=1e-9)
 
 
 def test_what_is_given_must_fit(tmp_path: Path) -> None:

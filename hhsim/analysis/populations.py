@@ -20,6 +20,7 @@ from hhsim.recording import Recording, Selection, select
 BIN_MS = 5.0  # of counts that are compared between cells
 WINDOW_MS = 100.0  # of counts that are compared within a cell
 SPECTRUM_BIN_MS = 1.0  # frequencies up to 500 Hz
+MOST_BINS = 10**8  # in which the rate of a population is counted: 28 hours of 1 ms, in about 2 GB
 LEAST_INTERVALS = 5  # of a cell whose CV and LV are told
 SAMPLE = 200  # cells of which each pair is correlated
 
@@ -91,13 +92,18 @@ def statistics(
     Raises
     ------
     SelectionRefused
-        for a bin or window that is not a positive length of time
+        for a bin or window that is not a positive length of time, and for more than MOST_BINS bins
     FileFailed
         where the file is damaged
     """
     step = recording.dt_ms
     bin_, window, spectrum_bin = (_whole_steps(width, step) for width in (bin_ms, window_ms, SPECTRUM_BIN_MS))
     chosen = select(recording) if selection is None else selection
+    if (chosen.stop_ms - chosen.start_ms) / min(bin_, spectrum_bin) > MOST_BINS:
+        raise SelectionRefused(
+            f"{chosen.start_ms:g} to {chosen.stop_ms:g} ms is too long to count spikes in bins of "
+            f"{min(bin_, spectrum_bin):g} ms (at most {MOST_BINS:,}): take a part with --start and --stop"
+        )
     populations = {}
     for name, cells in chosen.cells.items():
         if name in recording.populations:
@@ -188,7 +194,8 @@ def _rhythm(trains: Trains, bin_ms: float) -> dict[str, Any]:
 
 
 def _mean(values: Floats | np.ndarray[Any, np.dtype[np.bool_]]) -> float | None:
-    """The mean, or None where there is nothing to take it of."""
+    """The mean of the values that there are, or None where there are none."""
+    values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hhsim.hdf5 import attribute, require_plain
+from hhsim.hdf5 import attribute, members, require_plain
 from hhsim.recording.layout import OURS, REPORT, SPIKES, TraceColumns, create_rows
 
 DIGEST = "content_sha256"  # attribute of /hhsim, set when a file is closed
@@ -61,7 +61,7 @@ def check_surroundings(
     reports: what a killed run left has no checksum yet."""
     with h5py.File("new.h5", "w", driver="core", backing_store=False) as new:
         create_rows(new, populations, traces)
-        for name, report in new[REPORT].items():
+        for name, report in members(new[REPORT]):
             report["mapping/time"][1] = file[REPORT][name]["mapping/time"][1]  # it grows with the rows
         if content_digest(file, OURS) != content_digest(new, OURS):
             raise ValueError("what surrounds its rows is not what the run wrote")

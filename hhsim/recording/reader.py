@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed, NotInstalled
-from hhsim.hdf5 import attribute, open_plain, require_plain
+from hhsim.hdf5 import attribute, members, open_plain, require_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
 from hhsim.recording.digest import DIGEST, check_content
@@ -270,5 +270,5 @@ def _values(group: h5py.Group) -> dict[str, Any]:
     require_plain(*(group.attrs.get_id(key) for key in group.attrs))
     return {
         key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        for key, value in group.attrs.items()
+        for key, value in members(group.attrs)
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute, require_plain
+from hhsim.hdf5 import attribute, members, require_plain
 from hhsim.recording.streams import SLAB, rows_of
 
 Floats = NDArray[np.float64]
@@ -23,6 +23,7 @@ IN_MS |= {"milliseconds": 1.0, "seconds": 1e3, "microseconds": 1e-3, "msec": 1.0
 # ms; steps that simulators use, each tried before the finer ones
 STEPS = (0.1, 0.05, 0.04, 0.025, 0.02, 0.0125, 0.01, 0.005, 0.0025, 0.002, 0.001, 0.0005, 0.0001)
 FINEST_MS = 1e-6  # to which times are rounded that are multiples of none of them
+LAST_MS = 1e12  # 30 years: what lies beyond is damage, and its steps could not be counted
 LEAST_BITS = 2**59  # of what cell and step may need together
 ID_NAMES = ("node_ids", "gids")
 
@@ -70,12 +71,12 @@ class Train:
 def read_trains(path: Path, spikes: h5py.Group, unnamed: str) -> dict[str, Train]:
     """The spikes of each population under `/spikes`; the old layout without populations has one, `unnamed`.
 
-    Raises FileFailed, with row and value, for times that are negative or no number, and for ids that are
-    negative or no whole number; ValueError for what is no spikes.
+    Raises FileFailed, with row and value, for times that are negative, no number or beyond LAST_MS, and for
+    ids that are negative or no whole number; ValueError for what is no spikes.
     """
     if "timestamps" in spikes:
         return {unnamed: _read(path, spikes)}
-    return {name: _read(path, group) for name, group in spikes.items() if _is_spikes(group)}
+    return {name: _read(path, group) for name, group in members(spikes) if _is_spikes(group)}
 
 
 def _is_spikes(group: object) -> bool:
@@ -92,17 +93,19 @@ def _read(path: Path, group: h5py.Group) -> Train:
     if count != rows_plain(named):
         raise ValueError(f"{group.name} has {count} timestamps and {len(named)} {name}")
     units = text_of(source, "units") or text_of(group, "units")
+    factor = factor_of(units, source.name)
     times = np.empty(count, np.float64)
     ids = np.empty(count, np.int64)
     for first in range(0, count, SLAB):
         part = slice(first, min(first + SLAB, count))
         values = source[part]
         times[part] = values
-        _refuse(path, source.name, first, values, ~(np.isfinite(times[part]) & (times[part] >= 0)), "time")
+        possible = (times[part] >= 0) & (times[part] <= LAST_MS / factor)
+        _refuse(path, source.name, first, values, ~possible, "time")
         values = named[part]
         _refuse(path, named.name, first, values, _no_ids(values), "cell")
         ids[part] = values
-    times *= factor_of(units, source.name)
+    times *= factor
     slack = 1.2e-7 if source.dtype.itemsize < 8 and source.dtype.kind == "f" else 1e-12
     return Train(path, str(group.name), times, ids, slack, units)
 
