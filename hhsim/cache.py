@@ -35,19 +35,6 @@ OURS = ("hhsim.", "hhsim_kernel_")
 cache_tag = sys.implementation.cache_tag
 
 
-_told_of_compiling: list[Callable[[], None]] = []
-
-
-@contextmanager
-def on_compiling(tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` each time that something is about to be compiled because the folder does not hold it."""
-    _told_of_compiling.append(tell)
-    try:
-        yield
-    finally:
-        _told_of_compiling.remove(tell)
-
-
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """What is kept of one function. Nothing that befalls the folder is worse than compiling once more."""
 
@@ -69,8 +56,6 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, signature: Any, context: Any) -> Any:
         found = self._load(signature, context)
         if found is None:
-            for tell in _told_of_compiling:
-                tell()
             if turn.begin(Path(self._cache_path), self._py_func):
                 found = self._load(signature, context)  # another process may have compiled it meanwhile
             if found is None:

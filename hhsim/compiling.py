@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +28,28 @@ class Compiling(NamedTuple):
     elsewhere: bool  # another process does it, and this one waits
 
 
-# Called when compiling begins, once for each `what`; by whichever thread compiles.
-listeners: list[Callable[[Compiling], None]] = []
+_listeners: list[Callable[[Compiling], None]] = []
+
+
+@contextmanager
+def listening(listener: Callable[[Compiling], None]) -> Iterator[None]:
+    """While it lasts, `listener` is called when compiling begins, by whichever thread compiles.
+
+    Once for each thing that is compiled, and once for each that is waited for.
+    """
+    told: set[tuple[str, bool]] = set()
+
+    def once(news: Compiling) -> None:
+        if (news.what, news.elsewhere) not in told:
+            told.add((news.what, news.elsewhere))
+            listener(news)
+
+    _listeners.append(once)
+    try:
+        yield
+    finally:
+        _listeners.remove(once)
+
 
 NETWORK = ("the rules of the network", 3.0)
 LOOP = ("the loop over steps", 6.0)
@@ -51,7 +72,6 @@ class Turn:
     def __init__(self) -> None:
         self._depth = 0
         self._descriptor = -1
-        self._told: set[tuple[str, bool]] = set()
 
     def begin(self, folder: Path, function: Callable[..., Any]) -> bool:
         """Take or keep the turn; returns whether it was taken, so that another may have compiled since."""
@@ -100,10 +120,8 @@ class Turn:
         return True
 
     def _tell(self, news: Compiling) -> None:
-        if (news.what, news.elsewhere) not in self._told:
-            self._told.add((news.what, news.elsewhere))
-            for listener in listeners:
-                listener(news)
+        for listener in _listeners:
+            listener(news)
 
 
 turn = Turn()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from hhsim.errors import FileFailed
 
+LONGEST_NAME = 255  # bytes, of most file systems
+ROOM_BESIDE = 40  # bytes that the names beside a file may be longer, as ".NAME.checkpoint.previous" is
+
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
     (stat.S_ISFIFO, "is a pipe, not a file"),
@@ -49,9 +52,3 @@ def require_name(path: Path) -> None:
         raise FileFailed(
             str(path), f"is too long a name: no more than {most} bytes, as files beside it are longer"
         )
-
-
-LONGEST_NAME = 255  # bytes, of most file systems
-ROOM_BESIDE = (
-    40  # bytes that names beside a file may be longer: ".NAME.checkpoint.previous", ".NAME.12345678.tmp"
-)

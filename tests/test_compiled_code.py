@@ -184,9 +184,9 @@ def test_the_second_waits_for_the_first_and_says_so(holder, tmp_path: Path, monk
         told.append(news)
         holder.kill()  # a process that dies gives its turn away
 
-    monkeypatch.setattr(compiling, "listeners", [listen])
     turn = Turn()
-    assert turn.begin(tmp_path, step_0)
+    with compiling.listening(listen):
+        assert turn.begin(tmp_path, step_0)
     assert [each.elsewhere for each in told] == [True]
     assert told[0].what.startswith("the step of Compiled code on disk")
     assert told[0].about_s > 0
@@ -219,10 +219,10 @@ import sys
 from hhsim import compiling, jit
 jit.kernel
 told = []
-compiling.listeners.append(told.append)
 from hhsim.random import Purpose, draw_values
 from hhsim.model import Uniform
-print(draw_values(1, Purpose.WEIGHT, 2, Uniform(0.0, 1.0), 0, 2).tolist())
+with compiling.listening(told.append):
+    print(draw_values(1, Purpose.WEIGHT, 2, Uniform(0.0, 1.0), 0, 2).tolist())
 print(sorted({each.what for each in told if not each.elsewhere}))
 print(hhsim.__file__ if "hhsim" in globals() else sys.modules["hhsim"].__file__)
 """

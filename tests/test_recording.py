@@ -580,7 +580,7 @@ def test_memory_does_not_grow_with_the_run(tmp_path) -> None:
             tracemalloc.stop()
         out.close(True, 1.0)
     traced_early, resident_early, traced_late, resident_late = peaks
-    assert traced_late < traced_early + 100_000
+    assert traced_late < traced_early + 1e6  # of 180 MB that were written in between
     assert traced_late < 20e6
     assert resident_late < resident_early + 10e6
 

@@ -199,7 +199,6 @@ class _Reader:
                 else '; where a table of edge types has it, add edge_types = "….csv" to the rule'
             )
             self.table.refuse(f"there is no dataset {where}{beside}")
-            raise AssertionError
         values: npt.NDArray[np.float64] = given[kinds[own.at]]
         missing = np.flatnonzero(np.isnan(values))
         if missing.size and name == NSYNS:

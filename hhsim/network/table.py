@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import h5py
 import numpy as np
@@ -66,7 +66,8 @@ class Table:
             self.refuse(f"{population.name} has {len(self.groups)} groups, but no {index} to tell the places")
         self._only = next(iter(self.groups), "0")
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise FileFailed for the file of this table."""
         raise FileFailed(str(self.path), reason)
 
     def ids(self, name: str, size: int | None) -> Any:
@@ -75,12 +76,16 @@ class Table:
         where = f"{self.population.name}/{name}"
         if not isinstance(dataset, h5py.Dataset):
             self.refuse(f"there is no dataset {where}")
+        self._require_list(dataset, where, size, "whole numbers")
+        return dataset
+
+    def _require_list(self, dataset: Any, where: str, size: int | None, kind: str) -> None:
+        """Refuse a dataset that is not one list of numbers, of `size` if that is known."""
         require_plain(dataset)
         if dataset.ndim != 1 or dataset.dtype.kind not in "iuf":
-            self.refuse(f"{where} is not a list of whole numbers")
+            self.refuse(f"{where} is not a list of {kind}")
         if size is not None and dataset.shape[0] != size:
             self.refuse(f"{where} has {dataset.shape[0]} entries where {self.id_name} has {size}")
-        return dataset
 
     def whole_numbers(self, dataset: Any, rows: slice) -> npt.NDArray[Any]:
         """Some rows of `ids`; those stored as floats are checked to be whole."""
@@ -111,11 +116,7 @@ class Table:
         where = f"{self.population.name}/{group}/{name}"
         if not isinstance(dataset, h5py.Dataset):
             self.refuse(f"{where} is no dataset")
-        require_plain(dataset)
-        if dataset.ndim != 1 or dataset.dtype.kind not in "iuf":
-            self.refuse(f"{where} is not a list of numbers")
-        if self._index is None and dataset.shape[0] != self.size:
-            self.refuse(f"{where} has {dataset.shape[0]} entries where {self.id_name} has {self.size}")
+        self._require_list(dataset, where, self.size if self._index is None else None, "numbers")
         return dataset
 
     def columns(self, name: str) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def watch(progress: Progress) -> None:
             if progress.phase != "simulate":
-                display.update(task, description=PHASES[progress.phase])
+                display.update(task, description=progress.what or PHASES[progress.phase])
                 return
             display.update(
                 task,

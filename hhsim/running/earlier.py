@@ -42,7 +42,7 @@ def finished(output: Path, loaded: Loaded) -> Summary | None:
             return None
         recording.verify()
         summary = Summary(**recording.summary)
-        if summary.spikes_sha256 != {name: recording.sha256(name) for name in recording.spikes}:
+        if summary.spikes_sha256 != recording.checksums:
             raise FileFailed(str(output), "is damaged: its spikes are not those that were written")
         return summary
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hhsim import __version__, memory
-from hhsim.cache import on_compiling
 from hhsim.checkpoint import store
 from hhsim.checkpoint.continuing import check_fits, find, go_on
 from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
 from hhsim.checkpoint.store import Checkpoint
+from hhsim.compiling import Compiling, listening
 from hhsim.config import Loaded, load, parse
 from hhsim.engines.choice import require
 from hhsim.errors import (
@@ -152,7 +152,13 @@ def run(
     clock.lap("startup")
     tell = watch or (lambda progress: None)
     duration_ms = model.run.steps * model.run.dt
-    with on_compiling(lambda: tell(Progress("compile", 0.0, duration_ms))):
+
+    def compiles(news: Compiling) -> None:
+        doing = "waiting for another process that compiles" if news.elsewhere else "compiling"
+        what = f"{doing} {news.what}, about {news.about_s:.0f} s"
+        tell(Progress("compile", 0.0, duration_ms, what=what))
+
+    with listening(compiles):
         tell(Progress("build", 0.0, duration_ms))
         simulation = Simulation(model, threads, device=device, exchange=exchange)
         clock.lap("build")

@@ -57,6 +57,7 @@ class Progress:
     wall_s: float = 0.0  # since the first step of this process
     rate_hz: Mapping[str, float] = field(default_factory=dict)  # of each population over the last chunk
     from_ms: float = 0.0  # where this process began
+    what: str = ""  # what is being compiled, and about how long it takes; empty where that is not known
 
 
 Watcher = Callable[[Progress], None]
