@@ -10,10 +10,12 @@ import ast
 import builtins
 import inspect
 import textwrap
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+_PARSING = threading.Lock()  # Python 3.11 counts the depth of all trees that are being made together
 MOST_POWER = 100  # of a whole power that is written out
 
 STATEMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.If, ast.Pass)
@@ -78,7 +80,8 @@ class Text:
 
     def _tree(self, function: Callable[..., Any]) -> ast.FunctionDef:
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+            with _PARSING:
+                tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
         except (OSError, SyntaxError, ValueError) as error:
             reason = "its text cannot be read; define it in a file"
             raise CannotRender(reason, self.name, self.path) from error
