@@ -14,13 +14,14 @@ __all__ = ["Recording", "Summary", "__version__", "open", "run"]
 if TYPE_CHECKING:
     from hhsim.recording import Recording
     from hhsim.recording import open_any as open
-    from hhsim.running import Summary, run
+    from hhsim.simulation.session import run
+    from hhsim.simulation.summary import Summary
 
 _HOMES = {
     "Recording": ("hhsim.recording", "Recording"),
     "open": ("hhsim.recording", "open_any"),
-    "Summary": ("hhsim.running", "Summary"),
-    "run": ("hhsim.running", "run"),
+    "Summary": ("hhsim.simulation.summary", "Summary"),
+    "run": ("hhsim.simulation.session", "run"),
 }
 
 

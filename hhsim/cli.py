@@ -27,9 +27,9 @@ from hhsim.errors import (
     OutOfTime,
     OutputExists,
 )
-from hhsim.launching import may_speak
-from hhsim.standard import failure, prepare
-from hhsim.stopping import Stopped, stoppable
+from hhsim.system.ranks import may_speak
+from hhsim.system.standard import failure, prepare
+from hhsim.system.stopping import Stopped, stoppable
 
 GO_ON = "the output holds everything up to then, and the same command with --resume goes on"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -1,7 +1,7 @@
 """exp and its relatives, written once.
 
 The functions are plain Python and run as such, in double precision. Kernels are made from their text
-(`hhsim.rendering`), with the constants of the precision that is asked for: names in capitals stand in
+(`hhsim.kernels.render`), with the constants of the precision that is asked for: names in capitals stand in
 `CONSTANTS`, and `polynomial(x, NAME)` becomes nested multiply-adds. No library function is called, so that a
 loop over cells becomes vector code, and processors with the same vector instructions give the same bits.
 """

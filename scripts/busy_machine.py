@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hhsim.config import load
-from hhsim.running.loop import FIRST_STEPS, next_steps
-from hhsim.simulation import Simulation
+from hhsim.simulation.loop import FIRST_STEPS, next_steps
+from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PIECES = {"coba.toml": 5000, "coba_100k.toml": 200}  # steps of a repeat: about as long as a short run

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hhsim.backends.cuda.compiling import cuda
-from hhsim.backends.cuda.poisson import bring_trains
-from hhsim.backends.cuda.scatter import scatter
-from hhsim.cell import Structure, structure_of
+from hhsim.channels.structure import Structure, structure_of
 from hhsim.config import load
-from hhsim.inputs import Trains
-from hhsim.rendering import load as load_module
-from hhsim.rendering.device import render_for_device
+from hhsim.inputs.build import Trains
+from hhsim.kernels.cuda.compiling import cuda
+from hhsim.kernels.cuda.poisson import bring_trains
+from hhsim.kernels.cuda.scatter import scatter
+from hhsim.kernels.render import load as load_module
+from hhsim.kernels.render.device import render_for_device
 
 ARCHITECTURES = (75, 80, 90, 100)
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -141,7 +141,7 @@ def time_exchange() -> None:
 
     import numpy as np
 
-    from hhsim.exchange import open_exchange
+    from hhsim.engines.exchange import open_exchange
 
     with open_exchange() as exchange:
         medians = []

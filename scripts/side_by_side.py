@@ -36,7 +36,7 @@ from exact import exact_spikes, spike_time_error  # noqa: E402
 from measure import Outcome, export, per_second, run_hhsim, run_peer  # noqa: E402
 from similarity import compare  # noqa: E402
 
-from hhsim.machine import describe_machine  # noqa: E402
+from hhsim.system.machine import describe_machine  # noqa: E402
 
 CONFIGS = HERE.parent / "configs"
 KEPT = HERE / "figures" / "peers.json"

@@ -27,9 +27,9 @@ from typing import Any
 from drawn_networks import COMPOSITIONS, Drawn, draw
 from stoppable_runs import Beacon, Run, differences, restless, spread, warm
 
-from hhsim.checkpoint.container import read
-from hhsim.checkpoint.store import checkpoint_path, previous_path
 from hhsim.errors import FileFailed
+from hhsim.simulation.checkpoint.container import read
+from hhsim.simulation.checkpoint.store import checkpoint_path, previous_path
 
 MOST_STOPS = 10  # of a network; then it runs to its end
 THREADS = [1, 1, 2, 2, 3, 5]

@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 import hhsim
-from hhsim import jit
 from hhsim.cli import main
 from hhsim.config import load
+from hhsim.jit import options as jit
 from hhsim.recording import Recorder, recover  # noqa: F401  (loaded before any fork)
 from hhsim.recording.journal import Journal
 from hhsim.recording.storage import Storage
-from hhsim.running import loop
-from hhsim.simulation import Simulation
+from hhsim.simulation import loop
+from hhsim.simulation.simulation import Simulation
 
 PATIENCE_S = 120.0  # for a run that should take less than a second: more is a hang
 

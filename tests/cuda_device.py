@@ -13,13 +13,13 @@ def why_not() -> str | None:
     """None if there is a device, or the simulator stands in for one (NUMBA_ENABLE_CUDASIM=1)."""
     if find_spec("numba_cuda") is None:
         return "no CUDA device (numba-cuda is not installed)"
-    from hhsim.backends.cuda.compiling import cuda
+    from hhsim.kernels.cuda.compiling import cuda
 
     return None if cuda.is_available() else "no CUDA device"
 
 
 def simulated() -> bool:
-    from hhsim.backends.cuda import compiling
+    from hhsim.kernels.cuda import compiling
 
     return compiling.SIMULATED
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from hhsim.formulas.linker import Linker
-from hhsim.rendering import load
+from hhsim.kernels.render import load
 
 TEXT = '''"""A formula for the tests."""
 
 import numpy as np
 
-from hhsim.intrinsics import scale
-from hhsim.jit import inline, kernel
+from hhsim.jit.intrinsics import scale
+from hhsim.jit.options import inline, kernel
 
 real = np.{precision}
 

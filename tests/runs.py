@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from hhsim.engines.crew import Crew
+from hhsim.engines.exchange import Exchange
 from hhsim.errors import Diverged
-from hhsim.exchange import Exchange
 from hhsim.model import Model
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 # The section [cell.hh] of coba.toml.
 _COBA = (Path(__file__).parents[1] / "configs" / "coba.toml").read_text()

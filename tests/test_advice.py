@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hhsim.advice import fastest_gate, spontaneous_rate, warnings
 from hhsim.config import load
+from hhsim.config.advice import fastest_gate, spontaneous_rate, warnings
 from hhsim.model import Model
 
 CONFIGS = Path(__file__).parents[1] / "configs"

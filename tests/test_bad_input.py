@@ -43,7 +43,7 @@ def no_work(monkeypatch) -> None:
     def build(*arguments: object, **settings: object) -> None:
         raise AssertionError("the network was built")
 
-    monkeypatch.setattr("hhsim.simulation.Simulation.__init__", build)
+    monkeypatch.setattr("hhsim.simulation.simulation.Simulation.__init__", build)
 
 
 @pytest.mark.usefixtures("no_work")
@@ -256,7 +256,7 @@ def test_more_synapses_than_can_be_counted_are_refused(refused, monkeypatch) -> 
 
 
 def test_an_export_is_refused_before_any_work(command, small, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("hhsim.network.export.connect", None)
+    monkeypatch.setattr("hhsim.exporting.circuit.connect", None)
     (tmp_path / "file").write_text("precious")
     for folder in ("file", "file/folder", "/proc/folder"):
         assert command("export", small, "-o", folder).code == 5

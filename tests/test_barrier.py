@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
-from hhsim import jit
-from hhsim.backends import meeting
-from hhsim.backends.meeting import LINE, Plan
 from hhsim.engines.crew import Crew
-from hhsim.jit import compiled
+from hhsim.jit import options as jit
+from hhsim.jit.options import compiled
+from hhsim.state import meeting
+from hhsim.state.meeting import LINE, Plan
 
 needs_threads = pytest.mark.skipif(jit.JIT_DISABLED, reason="plain Python has no threads at once")
 

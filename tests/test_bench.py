@@ -23,6 +23,7 @@ from hhsim.bench.scaling import CannotScale, scaled
 from hhsim.bench.traffic import out_degrees, synaptic_events
 from hhsim.config import load, parse
 from hhsim.errors import FileFailed, NotEnoughMemory, OutputExists
+from hhsim.kernels.render import render
 from hhsim.model import (
     AllToAll,
     EdgesFromFile,
@@ -34,8 +35,7 @@ from hhsim.model import (
     PoissonInput,
 )
 from hhsim.recording import open_recording
-from hhsim.rendering import render
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 from zoo import ZOO, ours, slow_group, slowly, squid_channel, zoo
 
 from hhsim.config import parse
-from hhsim.state import initial_values
+from hhsim.state.build import initial_values
 
 # Networks
 

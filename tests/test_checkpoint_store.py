@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hhsim.checkpoint import store
-from hhsim.checkpoint.snapshot import Snapshot
-from hhsim.checkpoint.store import Checkpoint, checkpoint_path, previous_path
 from hhsim.errors import FileFailed
 from hhsim.recording.streams import Position
 from hhsim.recording.writer import Positions
+from hhsim.simulation.checkpoint import store
+from hhsim.simulation.checkpoint.snapshot import Snapshot
+from hhsim.simulation.checkpoint.store import Checkpoint, checkpoint_path, previous_path
 
 
 def checkpoint(step: int) -> Checkpoint:

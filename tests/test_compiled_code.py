@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hhsim import compiling, folders, keys, trust
-from hhsim.compiling import Compiling, Turn
+from hhsim.jit import compiling, keys
+from hhsim.jit.compiling import Compiling, Turn
+from hhsim.system import folders, trust
 
 PACKAGE = keys.PACKAGE
 DECORATORS = {"kernel", "kernel_parallel", "compiled", "compiled_parallel", "compiled_inline", "inline"}
@@ -58,7 +59,7 @@ def test_what_compiled_functions_name_stands_in_files_of_the_key(path: Path) -> 
 
 
 def test_all_files_of_the_key_are_there() -> None:
-    for name in (*keys.COMPILED_FILES, *keys.READERS):
+    for name in keys.COMPILED_FILES:
         assert (PACKAGE / name).is_file()
     assert len({*keys.COMPILED_FILES}) == len(keys.COMPILED_FILES)
 
@@ -219,7 +220,7 @@ import sys
 from hhsim import compiling, jit
 jit.kernel
 told = []
-from hhsim.random import Purpose, draw_values
+from hhsim.network.random import Purpose, draw_values
 from hhsim.model import Uniform
 with compiling.listening(told.append):
     print(draw_values(1, Purpose.WEIGHT, 2, Uniform(0.0, 1.0), 0, 2).tolist())
@@ -236,7 +237,7 @@ def test_two_installs_share_what_is_compiled(tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(PACKAGE, tmp_path / name / "hhsim", ignore=shutil.ignore_patterns("__pycache__"))
         if name == "two":
-            path = tmp_path / name / "hhsim" / "random.py"
+            path = tmp_path / name / "hhsim" / "network" / "random.py"
             path.write_text("# a remark\n\n" + path.read_text())
         done = subprocess.run(
             [sys.executable, "-c", CODE],

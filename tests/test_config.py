@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from hhsim.config import describe, load, parse
 from hhsim.config.locate import locate
-from hhsim.config.units import NotAQuantity, read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed
 from hhsim.model import (
@@ -31,6 +30,7 @@ from hhsim.model import (
     Steady,
     Uniform,
 )
+from hhsim.model.units import NotAQuantity, read
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 COBA = CONFIGS / "coba.toml"
@@ -658,8 +658,8 @@ def test_describe_counts_what_is_to_be_expected() -> None:
 
 def test_a_config_is_refused_without_anything_heavy() -> None:
     code = (
-        "import sys, hhsim.config, hhsim.advice\n"
-        f"hhsim.advice.warnings(hhsim.config.load({str(COBA)!r}).model)\n"
+        "import sys, hhsim.config, hhsim.config.advice\n"
+        f"hhsim.config.advice.warnings(hhsim.config.load({str(COBA)!r}).model)\n"
         "heavy = {'numba', 'llvmlite', 'h5py', 'matplotlib', 'click'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

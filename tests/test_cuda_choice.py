@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from runs import COBA_CELL
 from test_cuda_laws import EVERYTHING
 
-from hhsim.backends.cuda import tables as t
 from hhsim.config import parse
-from hhsim.inputs import build_trains
+from hhsim.inputs.build import build_trains
+from hhsim.kernels.cuda import tables as t
 from hhsim.network.build import connect
 from hhsim.network.connections import IN_DEGREE_MAX
 from hhsim.network.layout import lay_out
@@ -46,7 +46,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(command, tmp_path
 
 
 def test_without_numba_cuda_the_line_that_installs_it_is_named(command, monkeypatch):
-    from hhsim.backends.cuda import devices
+    from hhsim.kernels.cuda import devices
 
     monkeypatch.setattr(devices, "find_spec", lambda name: None)
     refused = command("run", CONFIGS / "coba.toml", "--device", "cuda:1")

@@ -13,11 +13,11 @@ from cuda_device import on_device, simulated
 from runs import COBA_CELL, Outcome, run
 from zoo import PROJECTIONS, ZOO
 
-from hhsim.checkpoint import snapshot
 from hhsim.config import parse
 from hhsim.errors import Diverged
 from hhsim.model import Model
-from hhsim.simulation import Simulation
+from hhsim.simulation.checkpoint import snapshot
+from hhsim.simulation.simulation import Simulation
 
 EVERYTHING = (
     """
@@ -230,8 +230,8 @@ def test_a_full_log_ends_a_chunk_and_loses_nothing(monkeypatch):
 
 @on_device
 def test_the_order_in_which_threads_write_spikes_down_does_not_matter(monkeypatch):
-    from hhsim.backends.cuda import memory
     from hhsim.engines.cuda import Cuda
+    from hhsim.kernels.cuda import memory
 
     fetch_log = Cuda._fetch_log
     crowded = 0
@@ -316,7 +316,7 @@ def test_divergence_names_the_first_cell_and_keeps_earlier_spikes():
 @pytest.mark.skipif("not __import__('cuda_device').simulated()", reason="a device has no other shapes")
 def test_any_blocks_and_threads_give_the_same_bits(monkeypatch):
     """Also those of a device: a block of threads for a block of lanes, a warp for each row."""
-    from hhsim.backends.cuda import launching
+    from hhsim.kernels.cuda import launching
 
     model = parse(EVERYTHING.replace("DELAY", "0 ms"), run={"duration": "2.5 ms"}).model
     plain = run(model, device="cuda")

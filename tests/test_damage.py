@@ -12,8 +12,8 @@ import pytest
 from conftest import CONFIGS
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, open_plain
 from hhsim.recording import Recorder, TraceColumns, open_recording
+from hhsim.system.hdf5 import foreign, open_plain
 
 STUDY = CONFIGS.parent / "scripts" / "damage_study.py"
 TRACES = [TraceColumns("exc", "v", range(2), 1.0), TraceColumns("exc", "na.m", range(2), 1.0, "1")]

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from networks import NOUGHT, ONE, network
 from test_kernels import has_avx2, innermost_loops
 
-from hhsim.arrivals import Arrivals
-from hhsim.backends.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
-from hhsim.backends.meeting import Log, Plan
+from hhsim.kernels.cpu.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
 from hhsim.model import Constant, FixedOutdegree, Model, Normal, PairwiseBernoulli, Uniform, Value
 from hhsim.network import build
 from hhsim.network import connections as c
 from hhsim.network.build import Tiles, connect, memory_needed, tile
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES, Layout, lay_out
+from hhsim.state.arrivals import Arrivals
+from hhsim.state.meeting import Log, Plan
 
 STEPS = 40
 

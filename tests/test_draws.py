@@ -25,8 +25,8 @@ from hhsim.model import (
     Uniform,
 )
 from hhsim.network.layout import lay_out
-from hhsim.random import Purpose, draw_values, identify
-from hhsim.state import initial_values, parameter_values
+from hhsim.network.random import Purpose, draw_values, identify
+from hhsim.state.build import initial_values, parameter_values
 
 
 def numbered(model, projection, synapses):

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import hhsim
-from hhsim import memory
 from hhsim.config import load
-from hhsim.estimating import estimate, probe
-from hhsim.estimating.shrinking import can_shrink, shrunk
 from hhsim.model import AllToAll, FixedIndegree, OneToOne, PairwiseBernoulli
 from hhsim.network.build import expected_synapses
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes, trace_bytes
-from hhsim.simulation import Simulation
+from hhsim.simulation import memory
+from hhsim.simulation.estimate import estimate, probe
+from hhsim.simulation.estimate.shrinking import can_shrink, shrunk
+from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = Path(__file__).parent / "data" / "brian2_400" / "config.toml"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import hhsim
-from hhsim import memory
 from hhsim.config import load
-from hhsim.estimating import estimate
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces
-from hhsim.simulation import Simulation
+from hhsim.simulation import memory
+from hhsim.simulation.estimate import estimate
+from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LARGE = ("population.exc.size=16000", "population.inh.size=4000")

@@ -7,9 +7,9 @@ from networks import synapses_of
 from runs import COBA_CELL, run
 
 from hhsim.config import load, parse
-from hhsim.network.export import export
+from hhsim.exporting.circuit import export
 from hhsim.network.layout import lay_out
-from hhsim.state import initial_values
+from hhsim.state.build import initial_values
 
 NETWORK = """
 [run]

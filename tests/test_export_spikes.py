@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import hhsim
 from hhsim.commands.export_spikes import export_spikes as command_itself
-from hhsim.interchange import csv as table
-from hhsim.interchange import export_spikes
+from hhsim.exporting import csv as table
+from hhsim.exporting import export_spikes
 from hhsim.recording import Recorder, TraceColumns, open_recording, select
 
 with warnings.catch_warnings():
@@ -300,7 +300,7 @@ def test_bad_input_is_refused_in_plain_words(command, tmp_path, arguments, code,
 )
 def test_missing_packages_are_named_with_their_extra(command, tmp_path, monkeypatch, kind, package) -> None:
     record(tmp_path / "out.h5", {"a": 2}, {})
-    for module in (f"hhsim.interchange.{kind}", "hhsim.recording.neo"):
+    for module in (f"hhsim.exporting.{kind}", "hhsim.recording.neo"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     result = command("export-spikes", "out.h5", "--format", kind)

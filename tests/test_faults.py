@@ -24,13 +24,13 @@ import pytest
 from conftest import CONFIGS
 
 import hhsim
-from hhsim import jit
-from hhsim.checkpoint import container
 from hhsim.errors import FileFailed, HhsimWarning
+from hhsim.jit import options as jit
+from hhsim.kernels.render import program
 from hhsim.recording import Recorder
-from hhsim.rendering import program
-from hhsim.running import loop
-from hhsim.simulation import Simulation
+from hhsim.simulation import loop
+from hhsim.simulation.checkpoint import container
+from hhsim.simulation.simulation import Simulation
 
 PACKAGE = CONFIGS.parent / "hhsim"
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
@@ -76,7 +76,7 @@ DISK = """
 import json, os, subprocess, sys, time
 from pathlib import Path
 from hhsim.cli import main
-from hhsim.checkpoint import container
+from hhsim.simulation.checkpoint import container
 disk, config = Path("disk"), sys.argv[-1]
 def mount(*options):
     subprocess.run(["mount", "-t", "tmpfs", *options, "none", "disk"], check=True)
@@ -118,7 +118,7 @@ def on_a_small_disk(folder: Path, code: str, *arguments: object) -> tuple[list[l
 
 def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(small, small_run, tmp_path) -> None:
     code = """
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 advance = Simulation.advance
 def filling(self, most=None):
     if self.step >= 300:
@@ -166,7 +166,7 @@ tell(run("--resume"), sha())
 
 def test_a_disk_that_is_full_or_read_only_is_refused_before_any_work(small, tmp_path) -> None:
     code = """
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 def build(*arguments):
     raise AssertionError("the network was built")
 Simulation.__init__ = build
@@ -195,7 +195,7 @@ fill()
 tell(int(total.total(np.arange(10))))
 """
     (tmp_path / "total.py").write_text(
-        "from hhsim.jit import compiled\n\n@compiled\ndef total(x):\n    return x.sum()\n"
+        "from hhsim.jit.options import compiled\n\n@compiled\ndef total(x):\n    return x.sum()\n"
     )
     told, err = on_a_small_disk(tmp_path, code)
     assert told == [[45]]
@@ -250,7 +250,7 @@ def test_a_run_whose_traces_cannot_fit_the_disk_is_refused_before_any_work(
     free = Usage(1 << 40, 0, 500_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
     with monkeypatch.context() as nothing:
-        nothing.setattr("hhsim.running.session.Simulation", None)
+        nothing.setattr("hhsim.simulation.session.Simulation", None)
         refused = command("run", small, "-q", *trace, "-o", "other.h5")
         longer = command("run", small, "-q", *trace, "--resume", "--duration", "1 s")
     for result in (refused, longer):
@@ -531,7 +531,7 @@ def test_what_was_compiled_for_one_type_is_never_taken_for_another(tmp_path) -> 
     Numba's own cache lets them write into one file, and serves it for both.
     """
     (tmp_path / "kernel.py").write_text(
-        "from hhsim.jit import compiled\n\n@compiled\ndef width(x):\n    return x.itemsize\n"
+        "from hhsim.jit.options import compiled\n\n@compiled\ndef width(x):\n    return x.itemsize\n"
     )
     code = (
         "import sys, time, numpy as np\nfrom kernel import width\n"
@@ -729,7 +729,7 @@ RUNNERS = {"eval", "exec", "execfile", "__import__"}
 # Expressions of our own source text, and checked formulas, in a name space without builtins; and channels of
 # the user's own, which `--channels` says are executed.
 OWN_EXPRESSIONS = {"formulas/linker.py", "formulas/evaluate.py", "bench/operations.py", "channels/files.py"}
-OWN_MODULES = {"rendering/program.py"}  # kernels that we rendered
+OWN_MODULES = {"kernels/render/program.py"}  # kernels that we rendered
 
 
 @pytest.mark.parametrize(

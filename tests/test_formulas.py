@@ -11,7 +11,7 @@ from rendered import rendered
 from hhsim import mathx
 from hhsim.channels import all_channels
 from hhsim.formulas.linker import CannotRender, Linker
-from hhsim.state import on_arrays
+from hhsim.state.build import on_arrays
 
 PRECISIONS = ["float64", "float32"]
 V_T = -63.0

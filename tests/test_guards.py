@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import hhsim
-from hhsim.checkpoint.store import checkpoint_path, load
 from hhsim.config import parse
 from hhsim.errors import ConfigRefused, GuardStopped, Interrupted
-from hhsim.simulation import Simulation
+from hhsim.simulation.checkpoint.store import checkpoint_path, load
+from hhsim.simulation.simulation import Simulation
 
 EVERY = 5.0  # ms
 EPOCH = 1.6  # ms between meetings of the threads, by the delays below

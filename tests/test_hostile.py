@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 import pytest
 
-from hhsim.checkpoint import container
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import open_plain
-from hhsim.memory import peak_bytes
 from hhsim.recording import open_recording
+from hhsim.simulation.checkpoint import container
+from hhsim.simulation.memory import peak_bytes
+from hhsim.system.hdf5 import open_plain
 
 PACKAGE = Path(__file__).parents[1] / "hhsim"
 
@@ -170,7 +170,7 @@ def test_nobody_opens_a_file_of_others_without_a_look() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "h5py.File"
     }
-    assert found == {"hdf5.py", "network/export.py", "interchange/nwb.py"} | {
+    assert found == {"system/hdf5.py", "exporting/circuit.py", "exporting/nwb.py"} | {
         "recording/bundle.py",
         "recording/digest.py",  # in memory
     }

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hhsim.advice import warnings
-from hhsim.advice.clipping import clipped_mean
-from hhsim.advice.dynamics import resting_conductance
 from hhsim.config import load, parse
+from hhsim.config.advice import warnings
+from hhsim.config.advice.clipping import clipped_mean
+from hhsim.config.advice.dynamics import resting_conductance
 from hhsim.model import Normal
-from hhsim.random import Purpose, draw_values
+from hhsim.network.random import Purpose, draw_values
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 REST = "cell.hh.channel.leak.e_rev=-65 mV"

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hhsim
+from hhsim.comparing.info import inspect
 from hhsim.config import load
-from hhsim.inspecting import inspect
 from hhsim.recording import Recorder
 
 TRAIN = {"exc": {(3, 1), (3, 4), (20, 0), (700, 6)}, "inh": {(5, 2)}}

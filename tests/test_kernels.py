@@ -17,10 +17,10 @@ from runs import COBA_CELL, run
 import hhsim
 from hhsim.config import load, parse
 from hhsim.errors import Diverged
+from hhsim.kernels.render import load as load_kernel
+from hhsim.kernels.render import render
 from hhsim.recording import open_recording
-from hhsim.rendering import load as load_kernel
-from hhsim.rendering import render
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALL = ("population.exc.size=130", "population.inh.size=20")

@@ -12,21 +12,27 @@ from typing import Any, Union, get_args, get_origin
 import numpy as np
 import pytest
 
-from hhsim import arrivals, inputs, memory, methods, model, random, state
-from hhsim.advice import warnings
+from hhsim import model
 from hhsim.bench import scaling
-from hhsim.cell import structure_of
+from hhsim.channels import methods
+from hhsim.channels.structure import structure_of
 from hhsim.config import parse, schema
+from hhsim.config.advice import warnings
 from hhsim.config.build import build
 from hhsim.config.checks import check
 from hhsim.config.problems import Report
 from hhsim.config.read import read
 from hhsim.config.write import write
-from hhsim.estimating import shrinking
+from hhsim.inputs import build as inputs
+from hhsim.network import random
 from hhsim.network.build import connect, memory_needed
 from hhsim.network.layout import lay_out
 from hhsim.network.plan import plan_projection
 from hhsim.network.stage import Stage
+from hhsim.simulation import memory
+from hhsim.simulation.estimate import shrinking
+from hhsim.state import arrivals
+from hhsim.state import build as state
 
 PACKAGE = Path(__file__).parents[1] / "hhsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))

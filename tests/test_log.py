@@ -8,7 +8,7 @@ from conftest import CONFIGS
 
 from hhsim.config import load
 from hhsim.engines import processor
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 SMALL = [
     "population.exc.size=200",

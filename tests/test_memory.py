@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hhsim import memory
 from hhsim.config import load
 from hhsim.errors import NotEnoughMemory
+from hhsim.simulation import memory
 
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
 CONFIGS = Path(__file__).parents[1] / "configs"

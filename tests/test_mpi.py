@@ -143,9 +143,9 @@ def test_interrupted_on_two_ranks_resumed_on_three_and_finished_on_one(small, tm
 FAILING = """
 import sys
 from hhsim.errors import FileFailed
-from hhsim.exchange.mpi import MPI
+from hhsim.engines.exchange.mpi import MPI
 from hhsim.recording import Recorder
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 calls = 0
 def failing(method, error):
     def wrapped(*arguments, **settings):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import hhsim
-from hhsim.checkpoint import store
 from hhsim.errors import FileFailed, OutOfTime
 from hhsim.recording import Recorder, open_recording
+from hhsim.simulation.checkpoint import store
 
 TRACE = 'record.trace=[{population="exc", variable="na.m", nodes=[0, 5], every="1 ms"}]'
 

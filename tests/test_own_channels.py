@@ -19,7 +19,7 @@ from hhsim.formulas.evaluate import Formula
 from hhsim.formulas.singular import singularity
 from hhsim.mathx import exp as _exp
 from hhsim.mathx import exprel as _exprel
-from hhsim.state import initial_values
+from hhsim.state.build import initial_values
 
 CONFIG = """
 [run]

@@ -16,9 +16,9 @@ from networks import synapses_of
 from runs import Outcome, run
 
 from hhsim.config import load, parse
-from hhsim.exporting import export
+from hhsim.exporting.export import export
 from hhsim.network.layout import lay_out
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "scripts" / "peers"

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hhsim import random
 from hhsim.model import Constant, Normal, Uniform
-from hhsim.network import splits
+from hhsim.network import random, splits
 
 words = st.integers(0, 2**64 - 1)
 

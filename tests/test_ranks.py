@@ -15,16 +15,11 @@ from networks import listed, network
 from runs import run
 from test_reproducible import LEAST_DELAYS, model, plain
 
-from hhsim import memory
-from hhsim.checkpoint.snapshot import restore, take
 from hhsim.config import load
+from hhsim.engines.exchange import Exchange, share_out
+from hhsim.engines.exchange.loopback import run_loopback
+from hhsim.engines.exchange.sharing import shared_config
 from hhsim.errors import Diverged, FailedElsewhere, GuardStopped, HhsimError, HhsimWarning
-from hhsim.estimating import estimate, probe
-from hhsim.exchange import Exchange, share_out
-from hhsim.exchange.loopback import run_loopback
-from hhsim.exchange.sharing import shared_config
-from hhsim.guarding import Watch
-from hhsim.launching import launched_rank, launched_ranks
 from hhsim.model import (
     AllToAll,
     Constant,
@@ -40,7 +35,12 @@ from hhsim.network.build import connect
 from hhsim.network.connections import LAG_BASE, WEIGHT_BASE
 from hhsim.network.fingerprint import fingerprint
 from hhsim.network.layout import lay_out
-from hhsim.simulation import Simulation
+from hhsim.simulation import memory
+from hhsim.simulation.checkpoint.snapshot import restore, take
+from hhsim.simulation.estimate import estimate, probe
+from hhsim.simulation.guards import Watch
+from hhsim.simulation.simulation import Simulation
+from hhsim.system.ranks import launched_rank, launched_ranks
 
 several = st.lists(st.integers(1, 3), min_size=2, max_size=7)  # threads of each rank
 few = st.lists(st.integers(1, 2), min_size=2, max_size=3)  # where they all compute

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import COBA_CELL, run
 
-from hhsim.backends import cpu
-from hhsim.cell import LONGEST_CHUNK, longest_refractory
+from hhsim.channels.structure import LONGEST_CHUNK, longest_refractory
 from hhsim.config import parse
 from hhsim.errors import ConfigRefused
+from hhsim.kernels.cpu import cpu
 from hhsim.network.layout import LANES
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 PRECISIONS = ("float32", "float64")
 ONE = (

@@ -143,7 +143,7 @@ def test_a_cut_off_recording_is_completed(command, small_run, tmp_path) -> None:
 
 def test_nothing_to_verify_is_refused(command, small_run, tmp_path, monkeypatch) -> None:
     path = recordings.write(tmp_path / "cut.h5", duration_ms=0.0, cut_off=True)
-    monkeypatch.setattr("hhsim.simulation.Simulation.__init__", None)
+    monkeypatch.setattr("hhsim.simulation.simulation.Simulation.__init__", None)
     result = command("rerun", path, "--verify")
     assert (result.code, result.out) == (5, "")
     assert "there is nothing to verify" in result.err
@@ -224,7 +224,7 @@ def test_an_interrupted_check_leaves_nothing(small_run, tmp_path) -> None:
 
 
 def test_nothing_is_replaced_without_force(command, small_run, monkeypatch) -> None:
-    monkeypatch.setattr("hhsim.simulation.Simulation.__init__", None)
+    monkeypatch.setattr("hhsim.simulation.simulation.Simulation.__init__", None)
     Path("out.h5").write_text("precious")
     for options in ((), ("-o", "out.h5"), ("-o", "out.h5", "--verify")):
         result = command("rerun", small_run.output, *options)
@@ -234,7 +234,7 @@ def test_nothing_is_replaced_without_force(command, small_run, monkeypatch) -> N
 
 
 def test_a_recording_is_not_replaced_by_its_rerun(command, small_run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("hhsim.simulation.Simulation.__init__", None)
+    monkeypatch.setattr("hhsim.simulation.simulation.Simulation.__init__", None)
     path = Path(shutil.copy(small_run.output, tmp_path / "out.h5"))
     content = path.read_bytes()
     Path("link.h5").symlink_to("out.h5")

@@ -19,11 +19,11 @@ import pytest
 from conftest import DURATION_MS
 
 import hhsim
-from hhsim.checkpoint import store
-from hhsim.checkpoint.store import checkpoint_path, previous_path
 from hhsim.errors import FileFailed, OutOfTime
-from hhsim.running import loop
-from hhsim.simulation import Simulation
+from hhsim.simulation import loop
+from hhsim.simulation.checkpoint import store
+from hhsim.simulation.checkpoint.store import checkpoint_path, previous_path
+from hhsim.simulation.simulation import Simulation
 
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
 
@@ -192,9 +192,10 @@ def test_another_config_is_refused_and_says_in_what(command, small, monkeypatch,
 
 def test_other_code_is_refused(command, small, monkeypatch) -> None:
     interrupted_run(command, small, monkeypatch)
-    monkeypatch.setattr("hhsim.jit.source_key", lambda: "other")
+    monkeypatch.setattr("hhsim.jit.options.source_key", lambda: "other")
     monkeypatch.setattr(
-        "hhsim.checkpoint.continuing.versions", lambda: {"hhsim": "9.9", "numba": "0.1", "numpy": "2"}
+        "hhsim.simulation.checkpoint.continuing.versions",
+        lambda: {"hhsim": "9.9", "numba": "0.1", "numpy": "2"},
     )
     result = command("run", small, "-q", "--resume")
     assert result.code == 3
@@ -204,7 +205,9 @@ def test_other_code_is_refused(command, small, monkeypatch) -> None:
 
 def test_another_processor_is_a_note(command, small, small_run, monkeypatch) -> None:
     interrupted_run(command, small, monkeypatch)
-    monkeypatch.setattr("hhsim.checkpoint.continuing.describe_machine", lambda: {"processor": "abacus"})
+    monkeypatch.setattr(
+        "hhsim.simulation.checkpoint.continuing.describe_machine", lambda: {"processor": "abacus"}
+    )
     result = command("run", small, "--resume")
     assert result.code == 0
     assert "spikes may differ in the last bits" in result.err

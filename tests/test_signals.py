@@ -21,8 +21,8 @@ import hhsim
 from hhsim.errors import Interrupted
 from hhsim.recording import Recorder
 from hhsim.recording.storage import Storage
-from hhsim.simulation import Simulation
-from hhsim.stopping import Stopped, noted, stoppable
+from hhsim.simulation.simulation import Simulation
+from hhsim.system.stopping import Stopped, noted, stoppable
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -68,7 +68,7 @@ def test_before_the_first_step_nothing_is_left_behind(
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
-@pytest.mark.parametrize("library", ["pint", "h5py", "numba", "hhsim.simulation"])
+@pytest.mark.parametrize("library", ["pint", "h5py", "numba", "hhsim.simulation.simulation"])
 def test_imports_can_be_interrupted(small, tmp_path, library) -> None:
     code = f"""
 import sys
@@ -216,11 +216,11 @@ def test_sigusr1_stops_with_exit_code_75_and_does_not_count_as_a_first_signal(sm
 @both
 def test_the_second_signal_acts_at_once(small, tmp_path, number) -> None:
     busy = """
-import hashlib, hhsim.simulation
+import hashlib, hhsim.simulation.simulation
 def compile(self):
     print("compiling", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # minutes of compiled code
-hhsim.simulation.Simulation.compile = compile
+hhsim.simulation.simulation.Simulation.compile = compile
 """
     with started(busy, "run", small, "-q", cwd=tmp_path) as process:
         assert process.stdout is not None
@@ -238,7 +238,7 @@ hhsim.simulation.Simulation.compile = compile
 
 @both
 def test_an_interrupted_export_leaves_no_file(command, small, tmp_path, monkeypatch, number) -> None:
-    home = importlib.import_module("hhsim.network.export")
+    home = importlib.import_module("hhsim.exporting.circuit")
     monkeypatch.setattr(home, "_write_edges", raise_first(number, home._write_edges))
     assert command("export", small, "-o", "circuit").code == CODES[number]
     assert [path.name for path in tmp_path.rglob("*")] == ["circuit"]

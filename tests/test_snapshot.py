@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from runs import Outcome
 from test_reproducible import LEAST_DELAYS, model, plain
 
-from hhsim.checkpoint import container
-from hhsim.checkpoint.snapshot import Snapshot, restore, take
 from hhsim.errors import FileFailed
 from hhsim.network.build import connect
 from hhsim.network.fingerprint import fingerprint
 from hhsim.network.layout import lay_out
-from hhsim.simulation import Simulation
+from hhsim.simulation.checkpoint import container
+from hhsim.simulation.checkpoint.snapshot import Snapshot, restore, take
+from hhsim.simulation.simulation import Simulation
 
 
 def through_disk(snapshot: Snapshot, folder: Path) -> Snapshot:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from networks import network, synapses_of
 
+from hhsim.circuits.edges import read_edges
 from hhsim.config import load
 from hhsim.errors import ConfigRefused, FileFailed, OutputExists
+from hhsim.exporting.circuit import export
 from hhsim.model import (
     Constant,
     EdgesFromFile,
@@ -26,9 +28,7 @@ from hhsim.model import (
 )
 from hhsim.network import stage
 from hhsim.network.build import memory_needed
-from hhsim.network.export import export
-from hhsim.network.sonata import read_edges
-from hhsim.state import initial_values
+from hhsim.state.build import initial_values
 
 BRIAN2 = Path(__file__).parent / "data" / "brian2_400" / "edges.h5"
 

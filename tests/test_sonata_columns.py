@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from networks import network, synapses_of
 
-from hhsim.advice.files import about_files
+from hhsim.circuits.edge_types import read_edge_types
+from hhsim.circuits.edges import Wanted, read_edges
+from hhsim.circuits.nodes import node_values
 from hhsim.config import load
+from hhsim.config.advice.files import about_files
 from hhsim.errors import FileFailed
+from hhsim.exporting.circuit import export
 from hhsim.model import Constant, EdgesFromFile, FromFile, Model
 from hhsim.network.build import expected_synapses, memory_needed
-from hhsim.network.edge_types import read_edge_types
-from hhsim.network.export import export
-from hhsim.network.nodes import node_values
-from hhsim.network.sonata import Wanted, read_edges
-from hhsim.state import initial_values
+from hhsim.state.build import initial_values
 
 SIZE = 2000
 CONFIG = Path(__file__).parent.parent / "configs" / "coba.toml"

@@ -12,7 +12,7 @@ import pytest
 PROGRAM = f"{sys.executable} -m hhsim.cli"
 # What a library would do: open a file, then say something on descriptor 2.
 LIBRARY = (
-    "import os; from hhsim.standard import prepare; prepare(); "
+    "import os; from hhsim.system.standard import prepare; prepare(); "
     "file = os.open('data', os.O_RDWR | os.O_CREAT);"
     "assert file > 2; os.write(2, b'libgomp: no room'); print('told'); os.write(file, b'own')"
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hhsim.report.progress import BAR_WIDTH, LEAST_BAR, fitting, watching
 from hhsim.report.words import compared, pace
-from hhsim.running import Progress
+from hhsim.simulation.summary import Progress
 
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
 

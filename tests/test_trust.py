@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hhsim import jit, trust
 from hhsim.errors import HhsimWarning
+from hhsim.jit import options as jit
+from hhsim.system import trust
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 root_alone = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -148,7 +149,9 @@ def poison(path: Path) -> None:
 @pytest.mark.parametrize("given", ["folder", "file"])
 def test_code_of_another_user_does_not_run(tmp_path, given) -> None:
     source = tmp_path / "own_kernel.py"
-    source.write_text("from hhsim.jit import compiled\n\n\n@compiled\ndef twice(x):\n    return 2 * x\n")
+    source.write_text(
+        "from hhsim.jit.options import compiled\n\n\n@compiled\ndef twice(x):\n    return 2 * x\n"
+    )
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)

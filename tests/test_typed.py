@@ -8,9 +8,9 @@ import pytest
 
 import hhsim
 from hhsim.config import load
-from hhsim.config.units import NotAQuantity, read
 from hhsim.errors import ConfigRefused
-from hhsim.simulation import Simulation
+from hhsim.model.units import NotAQuantity, read
+from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

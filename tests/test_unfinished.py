@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hhsim.checkpoint import container, store
-from hhsim.checkpoint.snapshot import Snapshot
-from hhsim.checkpoint.store import Checkpoint
 from hhsim.errors import FileFailed
 from hhsim.recording import Recorder, TraceColumns, open_recording, recover
 from hhsim.recording.journal import Journal, interrupted, journal_path, read_journal
 from hhsim.recording.storage import Storage
 from hhsim.recording.writer import Positions
+from hhsim.simulation.checkpoint import container, store
+from hhsim.simulation.checkpoint.snapshot import Snapshot
+from hhsim.simulation.checkpoint.store import Checkpoint
 
 DT = 0.1
 PATHS = (store.checkpoint_path, store.previous_path)

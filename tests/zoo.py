@@ -14,7 +14,7 @@ from hhsim.channels import all_channels, declare_from
 from hhsim.config import parse
 from hhsim.model import Constant, Model, StepCurrent
 from hhsim.network.layout import lay_out
-from hhsim.state import initial_values, parameter_values
+from hhsim.state.build import initial_values, parameter_values
 
 if "Na_HH1952" not in all_channels():
     declare_from(Path(__file__).parent / "data" / "squid_channels.py")

@@ -13,8 +13,8 @@ from typing import Any
 
 from hhsim.bench.results import FORMAT, Bench
 from hhsim.errors import FileFailed
-from hhsim.plainfile import require_plain_file
 from hhsim.recording.files import file_errors
+from hhsim.system.plainfile import require_plain_file
 
 Key = tuple[str, int]  # the network (`Series.network`) and the number of threads
 

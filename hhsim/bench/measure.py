@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hhsim import jit, machine, memory
-from hhsim.backends import stopwatch
 from hhsim.bench import peak
 from hhsim.bench.results import Bench, Row, Series
 from hhsim.bench.roofline import cost_of
@@ -27,12 +25,16 @@ from hhsim.config import Loaded
 from hhsim.config.write import write
 from hhsim.engines.choice import on_processor, require
 from hhsim.errors import Diverged, HhsimError, check_threads
+from hhsim.jit import options as jit
+from hhsim.kernels.cpu import stopwatch
 from hhsim.model import Model
 from hhsim.recording import open_recording
-from hhsim.running import Clock
-from hhsim.running.loop import simulate
-from hhsim.running.output import open_recorder
-from hhsim.simulation import Simulation
+from hhsim.simulation import memory
+from hhsim.simulation.loop import simulate
+from hhsim.simulation.output import open_recorder
+from hhsim.simulation.simulation import Simulation
+from hhsim.simulation.summary import Clock
+from hhsim.system import machine
 
 REPEATS = 7
 NEURON_STEPS = 40_000_000  # of a run, unless its duration was asked for: a second of COBAHH

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.jit import kernel_parallel, prange, set_threads
+from hhsim.jit.options import kernel_parallel, prange, set_threads
 
 LANES = 512  # numbers of a thread: they stay in the L1 cache
 CHAIN = 16  # multiply-adds on a number between its load and its store

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hhsim.bench.operations import flops_of_steps
-from hhsim.cell import Structure, structure_of
+from hhsim.channels.structure import Structure, structure_of
+from hhsim.kernels.render import render
 from hhsim.model import Model
-from hhsim.rendering import render
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 from hhsim.channels.checks import check, shown
 from hhsim.channels.definition import declaring
 from hhsim.errors import ChannelRefused, FileFailed
-from hhsim.plainfile import require_plain_file
-from hhsim.stopping import Stopped
+from hhsim.system.plainfile import require_plain_file
+from hhsim.system.stopping import Stopped
 
 MOST_BYTES = 1 << 20  # more is some other file
 MOST_CHARACTERS = 200  # of a message of the user's code

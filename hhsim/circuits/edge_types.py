@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign
-from hhsim.plainfile import require_plain_file
+from hhsim.system.hdf5 import foreign
+from hhsim.system.plainfile import require_plain_file
 
 ID, POPULATION = "edge_type_id", "population"
 MISSING = ("", "NULL", "NAN", "NONE", "NA", "N/A")  # in any case

@@ -16,11 +16,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.circuits.edge_types import ID, EdgeTypes, read_edge_types
+from hhsim.circuits.table import CHUNK, Quantity, Table, text_of
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, open_plain
 from hhsim.model import EdgesFromFile
-from hhsim.network.edge_types import ID, EdgeTypes, read_edge_types
-from hhsim.network.table import CHUNK, Quantity, Table, text_of
+from hhsim.system.hdf5 import foreign, open_plain
 
 SOURCE, TARGET = "source_node_id", "target_node_id"
 WEIGHT, DELAY, NSYNS = "syn_weight", "delay", "nsyns"

@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.circuits.table import CHUNK, Quantity, Table
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import foreign, open_plain
-from hhsim.network.table import CHUNK, Quantity, Table
+from hhsim.system.hdf5 import foreign, open_plain
 
 NODE_ID, NODE_TYPE = "node_id", "node_type_id"
 

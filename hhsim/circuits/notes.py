@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import assert_never
 
+from hhsim.circuits.edges import DELAY, NSYNS, UNITS, WEIGHT, open_edges, types_of
+from hhsim.circuits.nodes import open_nodes, quantity_of
+from hhsim.circuits.table import Table
 from hhsim.errors import FileFailed
 from hhsim.model import (
     AllToAll,
@@ -24,9 +27,6 @@ from hhsim.model import (
     Steady,
     Uniform,
 )
-from hhsim.network.nodes import open_nodes, quantity_of
-from hhsim.network.sonata import DELAY, NSYNS, UNITS, WEIGHT, open_edges, types_of
-from hhsim.network.table import Table
 
 # Columns of a table of types that are used, or only tell how the network was drawn.
 KNOWN = (WEIGHT, DELAY, NSYNS, "target_query", "source_query")

@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.config import units
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute, require_plain
+from hhsim.model import units
+from hhsim.system.hdf5 import attribute, require_plain
 
 CHUNK = 1 << 20  # rows held at a time
 GAP = 1 << 16  # values that are skipped rather than read, where none of them is wanted

@@ -102,7 +102,7 @@ def rerun(
         raise click.UsageError("--force has no effect without -o: with --verify, nothing is kept")
     from hhsim.channels import declare_from
     from hhsim.report import show_summary, show_verified, watching
-    from hhsim.stopping import noted
+    from hhsim.system.stopping import noted
 
     for path in channels:
         declare_from(path)

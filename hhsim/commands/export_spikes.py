@@ -33,7 +33,7 @@ def export_spikes(recording: str, kind: str, output: str | None, force: bool, **
     \b
     hhsim export-spikes out.h5 --format csv --stop "100 ms" --population exc
     """
-    from hhsim.interchange import export_spikes as export
+    from hhsim.exporting import export_spikes as export
     from hhsim.recording import open_any, select
 
     with open_any(recording, **taken(choice)) as opened:

@@ -34,7 +34,7 @@ def info(recording: str, config_alone: bool, as_json: bool, **given: Any) -> Non
         with open_recording(recording) as opened:
             click.echo(opened.config, nl=False)
         return
-    from hhsim.inspecting import inspect
+    from hhsim.comparing.info import inspect
     from hhsim.report import faults, show_info
 
     told = inspect(recording, **taken(given))

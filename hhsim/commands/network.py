@@ -10,7 +10,7 @@ import click
 from hhsim.commands.options import config_options, device_option, json_option, load_config
 
 if TYPE_CHECKING:
-    from hhsim.cell import Structure
+    from hhsim.channels.structure import Structure
 
 
 @click.command(short_help="Check CONFIG and show what it describes.")
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @json_option
 def validate(as_json: bool, **settings: Any) -> None:
     """Check CONFIG and show the network that it describes, without running it."""
-    from hhsim.advice import warnings
     from hhsim.config import describe
+    from hhsim.config.advice import warnings
     from hhsim.report import show_description
 
     loaded = load_config(**settings)
@@ -36,8 +36,8 @@ def validate(as_json: bool, **settings: Any) -> None:
 def kernel(device: str, **settings: Any) -> None:
     """Print the Python code that is made from CONFIG's channels and compiled."""
     loaded = load_config(device=device, **settings)
-    from hhsim.cell import structure_of
-    from hhsim.rendering import renderer_for
+    from hhsim.channels.structure import structure_of
+    from hhsim.kernels.render import renderer_for
 
     structures: list[Structure] = []
     for population in loaded.model.populations.values():
@@ -59,7 +59,7 @@ def export(output: str, force: bool, **settings: Any) -> None:
     FOLDER gets nodes.h5, edges.h5 and a config.toml that runs them: the spikes are the same.
     """
     loaded = load_config(**settings)
-    from hhsim.exporting import export as write
+    from hhsim.exporting.export import export as write
 
     for path in write(loaded, output, overwrite=force):
         click.echo(path)

@@ -93,7 +93,7 @@ def quantity(unit: str) -> Callable[[click.Context, click.Parameter, str | None]
     """A callback for an option with a number and a unit, as in a config; it becomes a float in `unit`."""
 
     def convert(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-        from hhsim.config.units import NotAQuantity, read
+        from hhsim.model.units import NotAQuantity, read
 
         if value is None:
             return None

@@ -26,15 +26,15 @@ from hhsim.commands.options import (
 )
 from hhsim.engines.choice import require
 from hhsim.errors import HhsimWarning
-from hhsim.launching import launched_ranks
-from hhsim.plainfile import require_name
-from hhsim.stopping import noted
+from hhsim.system.plainfile import require_name
+from hhsim.system.ranks import launched_ranks
+from hhsim.system.stopping import noted
 
 if TYPE_CHECKING:
     from hhsim.config import Loaded
-    from hhsim.exchange import Exchange
+    from hhsim.engines.exchange import Exchange
     from hhsim.model import Model
-    from hhsim.running import Summary
+    from hhsim.simulation.summary import Summary
 
 STARTED = time.perf_counter()
 
@@ -110,13 +110,13 @@ def run(
         where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
         where["since"] = _process_start()
         if dry_run:
-            from hhsim.estimating import estimate
+            from hhsim.simulation.estimate import estimate
 
             told = estimate(loaded, exchange=exchange, **where)
             if tells:
                 click.echo(told.to_json()) if as_json else show_estimate(told)
             return
-        from hhsim.running import run as simulate
+        from hhsim.simulation.session import run as simulate
 
         with watching(quiet) as watch:
             summary = simulate(
@@ -136,7 +136,7 @@ def run(
 
 def _json(summary: Summary, model: Model) -> str:
     """The summary, with what is odd about the config, if anything is."""
-    from hhsim.advice import warnings
+    from hhsim.config.advice import warnings
 
     found = list(warnings(model))
     return json.dumps(asdict(summary) | ({"warnings": found} if found else {}), indent=2)
@@ -148,7 +148,7 @@ def joined() -> Iterator[Exchange | None]:
     if launched_ranks() == 1:
         yield None
         return
-    from hhsim.exchange import open_exchange
+    from hhsim.engines.exchange import open_exchange
 
     with open_exchange() as exchange, warnings.catch_warnings():
         if exchange.rank > 0:
@@ -165,7 +165,7 @@ def _loaded(
         stored = None
         require_name(Path(output))
         if resume:
-            from hhsim.running.earlier import stored_config
+            from hhsim.simulation.earlier import stored_config
 
             stored = stored_config(output)
         loaded = load_config(stored=stored, **settings)
@@ -182,7 +182,7 @@ def _loaded(
     if exchange is None:
         return load()
     from hhsim.channels import declare_from
-    from hhsim.exchange.sharing import shared_config
+    from hhsim.engines.exchange.sharing import shared_config
 
     if exchange.rank > 0:
         for path in settings["channels"]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hhsim.comparing.diff import Comparison, PopulationComparison, compare
 from hhsim.comparing.rerun import Rerun, rerun
 from hhsim.comparing.spikes import Drift, FirstSpike
 from hhsim.comparing.traces import TraceComparison
-from hhsim.comparing.whole import Comparison, PopulationComparison, compare
 from hhsim.config import Entry
 
 __all__ = [

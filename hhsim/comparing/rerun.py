@@ -8,13 +8,14 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from hhsim.comparing.whole import Comparison, compare
+from hhsim.comparing.diff import Comparison, compare
 from hhsim.config import Loaded, parse
 from hhsim.errors import Diverged, FileFailed, Interrupted
 from hhsim.recording import Recording, open_recording
 from hhsim.recording.files import output_paths
-from hhsim.running import Summary, Watcher, run
-from hhsim.stopping import Stopped
+from hhsim.simulation.session import run
+from hhsim.simulation.summary import Summary, Watcher
+from hhsim.system.stopping import Stopped
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ def rerun(
     ----------
     output : the file to write; None keeps nothing, and runs only as far as the recording goes
     verify : whether to compare, as far as the recording goes
-    threads, overwrite, watch : as `hhsim.running.run` takes them
+    threads, overwrite, watch : as `hhsim.simulation.run` takes them
 
     Raises
     ------
     FileFailed
         if the recording cannot be read, holds nothing to compare with, or is what `output` would replace
     ConfigRefused, OutputExists, NotEnoughMemory, Diverged, Interrupted
-        as `hhsim.running.run` does
+        as `hhsim.simulation.run` does
     """
     place = Path(path)
     with open_recording(place) as recording:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from hhsim import model
-from hhsim.config.problems import KeyPath, Report, unknown
+from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
 from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
+from hhsim.model.spelling import unknown
 
 MOST_STEPS = 2**53  # beyond, floats do not count single steps
 MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits

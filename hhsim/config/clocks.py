@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hhsim.cell import longest_refractory
+from hhsim.channels.structure import longest_refractory
 from hhsim.config.problems import Report
 from hhsim.model import Model
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from hhsim.config.measures import Measure
 from hhsim.config.names import escaped, not_a_label, unstorable
-from hhsim.config.problems import unknown
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, typed
 from hhsim.model import FromFile, InitialValue, Steady
+from hhsim.model.spelling import unknown
 
 
 def file(raw: Any, around: Surroundings) -> Path:

@@ -23,7 +23,7 @@ from hhsim.config.reading import MOST_DOTS
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused, FileFailed, Problem
 from hhsim.model import Model, Precision
-from hhsim.plainfile import require_plain_file
+from hhsim.system.plainfile import require_plain_file
 
 MOST_BYTES = 1 << 20  # of a config; more is some other file
 MOST_BITS = 1024  # of a whole number; a float ends there

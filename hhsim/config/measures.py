@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hhsim.config import units
-from hhsim.config.problems import unknown
 from hhsim.config.reading import Surroundings, Wrong, describe, each, is_number, typed
-from hhsim.model import Constant, Normal, Uniform, Value
+from hhsim.model import Constant, Normal, Uniform, Value, units
+from hhsim.model.spelling import unknown
 
 _DISTRIBUTIONS = {"normal": ("normal", "min", "max"), "uniform": ("uniform",)}
 

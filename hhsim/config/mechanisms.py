@@ -11,7 +11,6 @@ from typing import assert_never
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
 from hhsim.channels.checks import check, formula_of, is_own, rate_names, shown, title
-from hhsim.config import units
 from hhsim.errors import ChannelRefused, StateRefused
 from hhsim.formulas.singular import Singularity, singularity
 from hhsim.model import (
@@ -26,6 +25,7 @@ from hhsim.model import (
     Steady,
     Uniform,
     mean,
+    units,
 )
 
 LOW, HIGH = -200.0, 200.0  # mV: no potential of a cell that is meant to work lies outside

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hhsim.config.names import KEY, as_key, escaped, plain_key, unstorable
-from hhsim.config.problems import KeyPath, Report, is_bare, show, unknown
+from hhsim.config.problems import KeyPath, Report, is_bare, show
 from hhsim.config.reading import MOST_DOTS, MOST_SHOWN, as_text, describe, is_text
+from hhsim.model.spelling import unknown
 
 _KEY = re.compile(rf"\s*({KEY})((?:\[\d+\])*)\s*([.=]|$)")
 

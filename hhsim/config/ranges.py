@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
-from hhsim.config import schema, units
+from hhsim.config import schema
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import Document
-from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady, Uniform
+from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady, Uniform, units
 
 MOST_FLOAT32 = 3.4028234663852886e38
 LEAST_FLOAT32 = 1.1754943508222875e-38  # with all digits

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
-from hhsim.config import schema, units
+from hhsim.config import schema
 from hhsim.config.names import escaped, not_a_population, not_an_identifier
-from hhsim.config.problems import KeyPath, Report, listed, unknown_model
+from hhsim.config.problems import KeyPath, Report
 from hhsim.config.reading import BROKEN, Surroundings, describe, typed
-from hhsim.model import Value
+from hhsim.model import Value, units
+from hhsim.model.spelling import listed, unknown_model
 
 
 @dataclass

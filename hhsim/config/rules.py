@@ -7,8 +7,9 @@ from typing import Any
 
 from hhsim import model
 from hhsim.config.fields import file, name, probability, whole, yes_or_no
-from hhsim.config.problems import KeyPath, unknown, unknown_model
+from hhsim.config.problems import KeyPath
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
+from hhsim.model.spelling import unknown, unknown_model
 
 _WORDS: dict[str, model.Rule] = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
 _NUMBERS: dict[str, Reader] = {

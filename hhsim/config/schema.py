@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from hhsim.channels import Parameter
 from hhsim.config import fields, measures
 from hhsim.config.fields import one_of, whole
-from hhsim.config.problems import KeyPath, Report, unknown
+from hhsim.config.problems import KeyPath, Report
 from hhsim.config.reading import BROKEN, Surroundings, by, describe
 from hhsim.config.rules import rule as read_rule
 from hhsim.model import Constant, Method, Precision, Rule, SpikeRuleName, Value
+from hhsim.model.spelling import unknown
 
 
 class Section(BaseModel):

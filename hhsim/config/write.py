@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
-from hhsim.config import units
 from hhsim.config.names import as_key, quoted
 from hhsim.model import (
     AllToAll,
@@ -31,6 +30,7 @@ from hhsim.model import (
     Steady,
     StepCurrent,
     Uniform,
+    units,
 )
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from hhsim.errors import NoSuchDevice
 
 if TYPE_CHECKING:
+    from hhsim.engines.exchange import Exchange
     from hhsim.engines.processor import Processor
-    from hhsim.exchange import Exchange
 
 
 def require(device: str) -> None:
     """Raise NoSuchDevice or NotInstalled if there is no such device, before any work is done."""
     index = _index(device)
     if index is not None:
-        from hhsim.backends.cuda import devices
+        from hhsim.kernels.cuda import devices
 
         devices.require(index)
 

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import BASE, RING, SUMS, WIDTH
-from hhsim.backends.cuda import devices, memory
-from hhsim.backends.cuda import tables as t
 from hhsim.engines.processor import Processor
 from hhsim.errors import NotEnoughMemory
-from hhsim.inputs import CELLS, OFFSET, WEIGHTED
+from hhsim.inputs.build import CELLS, OFFSET, WEIGHTED
+from hhsim.kernels.cuda import devices, memory
+from hhsim.kernels.cuda import tables as t
+from hhsim.kernels.render import compiling, load
+from hhsim.kernels.render.device import render_for_device
 from hhsim.model import Model
 from hhsim.network.connections import WEIGHT_BASE
 from hhsim.network.layout import LANES, Layout
-from hhsim.rendering import compiling, load
-from hhsim.rendering.device import render_for_device
+from hhsim.state.arrivals import BASE, RING, SUMS, WIDTH
 
 LOG_SPIKES = 1 << 20  # spikes of a chunk that the device has room for, beside those that it has to keep
 
@@ -108,9 +108,9 @@ class Cuda(Processor):
 
     def compile(self, timed: bool = False) -> None:
         """Compile the kernels, and record the launches of a step; runs no step."""
-        from hhsim.backends.cuda.launching import Launch, Steps, shape_of_lanes, shape_of_teams
-        from hhsim.backends.cuda.poisson import bring_trains
-        from hhsim.backends.cuda.scatter import scatter
+        from hhsim.kernels.cuda.launching import Launch, Steps, shape_of_lanes, shape_of_teams
+        from hhsim.kernels.cuda.poisson import bring_trains
+        from hhsim.kernels.cuda.scatter import scatter
 
         on = self._on_device
         names = ("tables", "targets", "row_starts", "weights", "lags", "counts", "sums", "spikes", "ledger")

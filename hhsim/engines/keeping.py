@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import channels_of, portion
+from hhsim.state.arrivals import channels_of, portion
 
 if TYPE_CHECKING:
     from hhsim.engines.processor import Processor

@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim import jit
-from hhsim.arrivals import build_arrivals
-from hhsim.backends import cpu, meeting, parcels, stopwatch
-from hhsim.cell import LONGEST_CHUNK, structure_of
+from hhsim.channels.structure import LONGEST_CHUNK, structure_of
 from hhsim.engines import keeping
 from hhsim.engines.crew import Crew
+from hhsim.engines.exchange import Alone, Exchange, share_out
 from hhsim.errors import HhsimWarning
-from hhsim.exchange import Alone, Exchange, share_out
-from hhsim.inputs import build_currents, build_trains
+from hhsim.inputs.build import build_currents, build_trains
+from hhsim.jit import options as jit
+from hhsim.jit.structs import address_of, pack, part_of
+from hhsim.kernels.cpu import cpu, parcels, stopwatch
+from hhsim.kernels.render import compiling, load, render_loop, render_steps
 from hhsim.model import Model
 from hhsim.network.build import Tiles, connect, tile
 from hhsim.network.connections import DELAY, Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.rendering import compiling, load, render_loop, render_steps
-from hhsim.samples import build_samples, frames_of, limit_chunk
-from hhsim.state import aligned, build_cells, build_work
-from hhsim.structs import address_of, pack, part_of
+from hhsim.state import meeting
+from hhsim.state.arrivals import build_arrivals
+from hhsim.state.build import aligned, build_cells, build_work
+from hhsim.state.samples import build_samples, frames_of, limit_chunk
 
 PRICE_TRIALS = 50  # exchanges, to measure one
 LOG_SPIKES = 1 << 18  # spikes that a portion of the log can hold beside what its cells could fire at most

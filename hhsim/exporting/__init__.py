@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hhsim.interchange.export import export_spikes
+from hhsim.exporting.spikes import export_spikes
 
 __all__ = ["export_spikes"]

@@ -17,6 +17,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.circuits.edges import DELAY, SOURCE, TARGET, UNITS, WEIGHT
+from hhsim.circuits.table import CHUNK
 from hhsim.config.write import write
 from hhsim.errors import FileFailed, OutputExists
 from hhsim.model import EdgesFromFile, FromFile, Model, Population, Projection, constant
@@ -24,8 +26,6 @@ from hhsim.network import connections as c
 from hhsim.network.build import connect
 from hhsim.network.connections import Connections
 from hhsim.network.layout import Place, lay_out
-from hhsim.network.sonata import DELAY, SOURCE, TARGET, UNITS, WEIGHT
-from hhsim.network.table import CHUNK
 
 INDEX = "edge_group_index"
 NODES, EDGES, CONFIG = "nodes.h5", "edges.h5", "config.toml"

@@ -14,10 +14,10 @@ def export(loaded: Loaded, folder: str | os.PathLike[str], *, overwrite: bool = 
 
     Raises OutputExists, FileFailed and NotEnoughMemory before any work is done.
     """
-    from hhsim import memory
-    from hhsim.network.export import CONFIG, EDGES, NODES
-    from hhsim.network.export import export as write
-    from hhsim.state import initial_values
+    from hhsim.exporting.circuit import CONFIG, EDGES, NODES
+    from hhsim.exporting.circuit import export as write
+    from hhsim.simulation import memory
+    from hhsim.state.build import initial_values
 
     place = Path(folder)
     files = [place / name for name in (CONFIG, NODES, EDGES)]

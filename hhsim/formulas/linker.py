@@ -15,7 +15,7 @@ from hhsim import mathx
 from hhsim.formulas.grammar import MOST_POWER, CannotRender, Text
 
 KEPT = {"abs", "min", "max"}  # builtins that compile to vector instructions
-PROVIDED = {"scale"}  # what a rendered module imports from `hhsim.intrinsics`
+PROVIDED = {"scale"}  # what a rendered module imports from `hhsim.jit.intrinsics`
 RESERVED = KEPT | PROVIDED | {"real"}  # names in a rendered module that no variable may hide
 
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
 from hhsim.model import Input, Model, constant
 from hhsim.network.layout import Layout
-from hhsim.random import (
+from hhsim.network.random import (
     Purpose,
     draw_values,
     exponential,

@@ -5,8 +5,8 @@ and its code without regard to others. Of two processes that compile one functio
 same time, both take the same file, and a third one may be served float64 code for float32 arrays. A file that
 was cut off ends the program with an error; machine code with a flipped bit would be run.
 
-Files are pickles, as Numba makes them: they are read only where `hhsim.trust` says that nobody else can have
-written them.
+Files are pickles, as Numba makes them: they are read only where `hhsim.system.trust` says that nobody
+else can have written them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import Any
 from numba.core import config, event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
-from hhsim import trust
-from hhsim.compiling import turn
 from hhsim.errors import HhsimWarning
+from hhsim.jit.compiling import turn
+from hhsim.system import trust
 
 DIGEST = hashlib.sha256().digest_size
 OURS = ("hhsim.", "hhsim_kernel_")

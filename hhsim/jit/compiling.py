@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hhsim import trust
+from hhsim.system import trust
 
 PATIENCE_S = 120.0  # for one function of another process; then both compile it
 LOOK_S = 0.02  # between two looks at the lock
@@ -58,7 +58,7 @@ STEP_S = 2.0
 
 def described(function: Callable[..., Any]) -> tuple[str, float]:
     """What a function belongs to, and about how long all of that takes."""
-    if function.__module__.startswith(("hhsim.network.", "hhsim.random")):
+    if function.__module__.startswith("hhsim.network."):
         return NETWORK
     title = (function.__globals__.get("__doc__") or "").partition("\n")[0]
     if function.__name__.startswith("step_"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.jit import JIT_DISABLED, intrinsic, types
+from hhsim.jit.options import JIT_DISABLED, intrinsic, types
 
 if not JIT_DISABLED:
     from llvmlite import ir

@@ -11,28 +11,24 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from hhsim import trust
+from hhsim.system import trust
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 # The files with compiled functions, and those that hold a constant, a type or a function that these name.
 # What is rendered (channels, methods, mathx, the loop) is not among them: its text names its own module.
 COMPILED_FILES = (
-    "jit.py", "cache.py", "intrinsics.py", "structs.py", "random.py", "cell.py", "state.py", "arrivals.py",
-    "inputs.py", "samples.py", "network/layout.py", "network/connections.py", "network/plan.py",
-    "network/rules.py", "network/sampling.py", "network/splits.py", "network/synapses.py",
-    "network/fingerprint.py", "backends/cpu.py", "backends/delivery.py", "backends/meeting.py",
-    "backends/parcels.py", "backends/stopwatch.py",
+    "jit/options.py", "jit/cache.py", "jit/intrinsics.py", "jit/structs.py", "channels/structure.py",
+    "network/layout.py", "network/connections.py", "network/plan.py", "network/random.py", "network/rules.py",
+    "network/sampling.py", "network/splits.py", "network/synapses.py", "network/fingerprint.py",
+    "state/build.py", "state/arrivals.py", "state/meeting.py", "state/samples.py", "inputs/build.py",
+    "kernels/cpu/cpu.py", "kernels/cpu/delivery.py", "kernels/cpu/parcels.py", "kernels/cpu/stopwatch.py",
 )  # fmt: skip
 
-# The rooms that decide the bits of a run, and those of their files that only read or write other files.
-DECIDING_ROOMS = (
-    "trust", "cache", "jit", "intrinsics", "structs", "mathx", "formulas", "model", "random", "channels",
-    "methods", "cell", "network", "state", "arrivals", "inputs", "samples", "backends", "rendering",
-)  # fmt: skip
-READERS = (
-    "network/sonata.py", "network/table.py", "network/nodes.py", "network/edge_types.py", "network/notes.py",
-    "network/export.py",
+# The rooms and files that decide the bits of a run.
+DECIDING = (
+    "jit/options.py", "jit/cache.py", "jit/intrinsics.py", "jit/structs.py", "mathx.py", "formulas/",
+    "model/", "channels/", "network/", "state/", "inputs/", "kernels/",
 )  # fmt: skip
 
 
@@ -52,8 +48,8 @@ def compiled_key(memory: Path | None = None) -> str:
 
     Numba's own cache notices edits in the file of a kernel alone, and would run old code after a change in
     another that it names. In the folder `memory`, if it is given and can be written, by nobody else (see
-    `hhsim.trust`), stands what was found for the same bytes before: to parse all files takes a tenth of a
-    second.
+    `hhsim.system.trust`), stands what was found for the same bytes before: to parse all files takes a tenth
+    of a second.
     """
     files = [PACKAGE / name for name in (*COMPILED_FILES, "keys.py")]
     raw = hashlib.sha256(compilers().encode())
@@ -96,8 +92,7 @@ def deciding_key() -> str:
     files = [
         path
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") in DECIDING_ROOMS
-        and path.relative_to(PACKAGE).as_posix() not in READERS
+        if path.relative_to(PACKAGE).as_posix().startswith(DECIDING)
     ]
     return _key(files)
 

@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hhsim import trust
 from hhsim.errors import FileFailed, HhsimWarning, NoThreads
-from hhsim.folders import hold, sweep
-from hhsim.keys import compiled_key, deciding_key
-from hhsim.stopping import held
+from hhsim.jit.keys import compiled_key, deciding_key
+from hhsim.system import trust
+from hhsim.system.folders import hold, sweep
+from hhsim.system.stopping import held
 
 LEAST_BYTES = 1 << 16  # that a cache folder must have room for, to be of use
 
@@ -46,7 +46,8 @@ def cache_folder() -> Path:
     """The folder for compiled code and rendered kernels; made if need be.
 
     `HHSIM_CACHE_DIR` names it, else `$XDG_CACHE_HOME/hhsim`, else `~/.cache/hhsim`. Where it cannot be
-    written, or others can (`hhsim.trust`), a temporary folder serves this process alone, with a warning.
+    written, or others can (see `hhsim.system.trust`), a temporary folder serves this process alone, with a
+    warning.
     Raises FileFailed if there is no room for that either.
     """
     folder: Path | str = "of the home folder"
@@ -121,7 +122,7 @@ from numba import prange as prange  # noqa: E402  (others take these from here, 
 from numba import types as types  # noqa: E402
 from numba.extending import intrinsic as intrinsic  # noqa: E402
 
-from hhsim.cache import KernelCache  # noqa: E402  (it imports Numba, too)
+from hhsim.jit.cache import KernelCache  # noqa: E402  (it imports Numba, too)
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from hhsim.config.problems import nearest
+from hhsim.model.spelling import nearest
 
 _DEFINITIONS = """
 milli- = 1e-3 = m-

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.circuits.edges import count_synapses
 from hhsim.errors import HhsimError, check_threads
-from hhsim.jit import available_processors
+from hhsim.jit.options import available_processors
 from hhsim.model import (
     AllToAll,
     EdgesFromFile,
@@ -29,7 +30,6 @@ from hhsim.network import connections as c
 from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
-from hhsim.network.sonata import count_synapses
 from hhsim.network.stage import Stage
 from hhsim.network.synapses import whole_steps
 

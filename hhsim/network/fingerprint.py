@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.jit import compiled_inline, compiled_parallel, prange
+from hhsim.jit.options import compiled_inline, compiled_parallel, prange
 from hhsim.network.connections import (
     FIRST_LANE,
     LAG_BASE,
@@ -19,7 +19,7 @@ from hhsim.network.connections import (
     Gather,
     alone,
 )
-from hhsim.random import add, multiply
+from hhsim.network.random import add, multiply
 
 _MULTIPLIER = np.uint64(0xD2E7470EE14C6C93)  # those of Philox
 _ODD = np.uint64(0x9E3779B97F4A7C15)

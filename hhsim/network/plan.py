@@ -26,7 +26,7 @@ from hhsim.model import (
     Projection,
 )
 from hhsim.network.layout import LANES, Layout
-from hhsim.random import Purpose, seed_key, stream_key
+from hhsim.network.random import Purpose, seed_key, stream_key
 
 # Columns of `Plan.pieces`.
 BEGIN, END, PART, SHIFT = range(4)

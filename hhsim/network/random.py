@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import ValueRefused
-from hhsim.jit import JIT_DISABLED, compiled, compiled_inline, intrinsic, types
+from hhsim.jit.options import JIT_DISABLED, compiled, compiled_inline, intrinsic, types
 from hhsim.model import Constant, Normal, Uniform, Value, constant
 
 MASK = 2**64 - 1

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
+from hhsim.network.random import ZERO, philox, uniform
 from hhsim.network.sampling import LEAF, choose, scratch
-from hhsim.random import ZERO, philox, uniform
 
 RARE = 16  # targets of a source in a leaf, on average; part of every result
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
 from hhsim.network.plan import Plan
+from hhsim.network.random import ZERO, bounded, philox, uniform
 from hhsim.network.splits import binomial, hypergeometric
-from hhsim.random import ZERO, bounded, philox, uniform
 
 LEAF = 16384  # part of every result
 FEW = 128  # part of every result

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
 
 TWO_PI = 2.0 * math.pi
 

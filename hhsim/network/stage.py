@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.circuits.edges import Wanted, read_edges
 from hhsim.errors import ConfigRefused, Problem
+from hhsim.jit.structs import pack
 from hhsim.model import (
     AllToAll,
     EdgesFromFile,
@@ -27,9 +29,7 @@ from hhsim.network import connections as c
 from hhsim.network import rules, synapses
 from hhsim.network.connections import Connections
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
-from hhsim.network.sonata import Wanted, read_edges
-from hhsim.random import Purpose, distribution, stream_key
-from hhsim.structs import pack
+from hhsim.network.random import Purpose, distribution, stream_key
 
 TASKS_PER_THREAD = 8  # so that threads end together although rows differ
 KEPT = 1 << 22  # synapses for which memory is asked at a time, until they are placed

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import HhsimError
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
 from hhsim.network.connections import LAG_BASE, SYNAPSE_BASE, WEIGHT_BASE, Connections
 from hhsim.network.plan import END, PART, SHIFT, Plan
-from hhsim.random import philox, value_from
+from hhsim.network.random import philox, value_from
 
 MOST_STEPS = 2**16 - 1  # the longest delay that a uint16 holds
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import h5py
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import open_plain
 from hhsim.recording.digest import check_content
 from hhsim.recording.files import damage_errors, file_errors, hidden_name, publish, remove_leftovers
 from hhsim.recording.journal import Journal, journal_path, replay
 from hhsim.recording.storage import Storage
+from hhsim.system.hdf5 import open_plain
 
 CHUNK_CACHE_BYTES = 1 << 20  # for each dataset: room for the chunks that a flush leaves unfilled
 

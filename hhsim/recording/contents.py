@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute, require_plain
 from hhsim.recording.files import damage_errors
 from hhsim.recording.layout import frame_rows
 from hhsim.recording.plausible import check_frames
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
+from hhsim.system.hdf5 import attribute, require_plain
 
 
 class Spikes:

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hhsim.hdf5 import attribute, members, require_plain
 from hhsim.recording.layout import OURS, REPORT, SPIKES, TraceColumns, create_rows
+from hhsim.system.hdf5 import attribute, members, require_plain
 
 DIGEST = "content_sha256"  # attribute of /hhsim, set when a file is closed
 ROWS = {SPIKES: ("timestamps", "node_ids"), REPORT: ("data",)}  # they have checksums of their own

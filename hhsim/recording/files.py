@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hhsim.errors import FileFailed, OutputExists
-from hhsim.plainfile import require_name
 from hhsim.recording.layout import sibling_path
+from hhsim.system.plainfile import require_name
 
 
 def output_paths(path: str | os.PathLike[str], variables: Iterable[str]) -> dict[str, Path]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed, HhsimWarning, SelectionRefused
-from hhsim.hdf5 import foreign, names_in, open_plain
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
 from hhsim.recording.frames import ForeignTrace
@@ -23,6 +22,7 @@ from hhsim.recording.plausible import MOST_CELLS
 from hhsim.recording.reader import Recording, open_recording, shown_name
 from hhsim.recording.streams import SLAB, steps_of
 from hhsim.recording.trains import Train, common_step, finest_step, read_trains, whole_ms
+from hhsim.system.hdf5 import foreign, names_in, open_plain
 
 WHAT = "SONATA spikes or reports"
 UNNAMED = "all"  # the population of files in the old layout, which names none

@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hhsim.hdf5 import require_plain
 from hhsim.recording.contents import Trace, _reading
 from hhsim.recording.plausible import check_frames
 from hhsim.recording.trains import ID_NAMES, factor_of, rows_plain, text_of
+from hhsim.system.hdf5 import require_plain
 
 
 class ForeignTrace(Trace):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute, open_plain
-from hhsim.plainfile import require_name
 from hhsim.recording.files import check_output, output_paths
 from hhsim.recording.layout import OURS
+from hhsim.system.hdf5 import attribute, open_plain
+from hhsim.system.plainfile import require_name
 
 
 @dataclass(frozen=True)

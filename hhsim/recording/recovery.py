@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hhsim.plainfile import require_plain_file
 from hhsim.recording.journal import journal_path, replay
 from hhsim.recording.layout import sibling_path
 from hhsim.recording.reader import open_recording
+from hhsim.system.plainfile import require_plain_file
 
 
 @dataclass(frozen=True)

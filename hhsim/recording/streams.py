@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from hhsim.hdf5 import require_plain
 from hhsim.recording.layout import SPIKE_CHUNK, FrameClock, frame_rows
+from hhsim.system.hdf5 import require_plain
 
 Ids = NDArray[np.int64]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.hdf5 import attribute, members, require_plain
 from hhsim.recording.streams import SLAB, rows_of
+from hhsim.system.hdf5 import attribute, members, require_plain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

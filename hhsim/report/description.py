@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show_notes(model: Model) -> None:
     """Print what is odd about a network, on stderr."""
-    from hhsim.advice import warnings
+    from hhsim.config.advice import warnings
 
     show_texts(warnings(model), err=True)
 

@@ -11,7 +11,7 @@ import click
 from hhsim.report.words import compared, number, seconds, shares, size, two_digits, wrap
 
 if TYPE_CHECKING:
-    from hhsim.estimating import Estimate
+    from hhsim.simulation.estimate import Estimate
 
 LABELS = 12  # columns
 

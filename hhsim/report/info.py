@@ -13,7 +13,7 @@ FRESH_S = 10.0  # a file that changed so lately may still be written from anothe
 
 
 def show_info(told: Mapping[str, Any]) -> None:
-    """Print what `hhsim.inspecting.inspect` tells, on stdout."""
+    """Print what `hhsim.comparing.info.inspect` tells, on stdout."""
     title = told["title"]
     click.echo(f"{told['file']}: {title}" if title else told["file"])
     click.echo()

@@ -15,7 +15,7 @@ import click
 from hhsim.report.words import clock, compared
 
 if TYPE_CHECKING:
-    from hhsim.running import Progress
+    from hhsim.simulation.summary import Progress
 
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 BAR_WIDTH = 24

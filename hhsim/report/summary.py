@@ -11,7 +11,7 @@ from hhsim.report.words import number, pace, seconds, shares, show_rows
 
 if TYPE_CHECKING:
     from hhsim.recording import Recovered
-    from hhsim.running import Summary
+    from hhsim.simulation.summary import Summary
 
 
 def show_summary(summary: Summary) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hhsim.checkpoint import store
-from hhsim.checkpoint.continuing import WORDS, check_config
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
 from hhsim.recording.files import damage_errors
 from hhsim.recording.recovery import finish
-from hhsim.running.summary import Summary
+from hhsim.simulation.checkpoint import store
+from hhsim.simulation.checkpoint.continuing import WORDS, check_config
+from hhsim.simulation.summary import Summary
 
 
 def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hhsim.errors import GuardStopped
 from hhsim.model import Guards
-from hhsim.simulation import Chunk, Simulation
+from hhsim.simulation.simulation import Chunk, Simulation
 
 MOST_NAMED = 5  # cells that a message names
 

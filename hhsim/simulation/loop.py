@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from hhsim.checkpoint.keeper import Keeper
 from hhsim.errors import Interrupted
-from hhsim.guarding import Watch
-from hhsim.running.output import Output
-from hhsim.running.summary import Clock, Progress, Watcher
-from hhsim.simulation import Chunk, Simulation
+from hhsim.simulation.checkpoint.keeper import Keeper
+from hhsim.simulation.guards import Watch
+from hhsim.simulation.output import Output
+from hhsim.simulation.simulation import Chunk, Simulation
+from hhsim.simulation.summary import Clock, Progress, Watcher
 
 FLUSH_SECONDS = 2.0  # what a kill can cost, in wall time
 CHUNK_SECONDS = 0.2  # how long a signal may wait

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import numpy as np
 
-from hhsim.cell import structure_of
+from hhsim.channels.structure import structure_of
 from hhsim.errors import HhsimError, NotEnoughMemory
 from hhsim.model import Constant, Model, Normal, Projection, Uniform
 from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses, tile

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.checkpoint import container, store
 from hhsim.config import Loaded
 from hhsim.errors import FileFailed
-from hhsim.machine import describe_machine, versions
 from hhsim.model import Model
 from hhsim.recording import Positions, Recorder, TraceColumns
 from hhsim.recording.owners import check_recording
+from hhsim.simulation.checkpoint import container, store
+from hhsim.system.machine import describe_machine, versions
 
 Numbers = npt.NDArray[np.int64]
 

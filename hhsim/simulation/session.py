@@ -11,14 +11,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from hhsim import __version__, memory
-from hhsim.checkpoint import store
-from hhsim.checkpoint.continuing import check_fits, find, go_on
-from hhsim.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
-from hhsim.checkpoint.store import Checkpoint
-from hhsim.compiling import Compiling, listening
+from hhsim import __version__
 from hhsim.config import Loaded, load, parse
 from hhsim.engines.choice import require
+from hhsim.engines.exchange import Alone, Exchange
+from hhsim.engines.exchange.sharing import shared_config, threads_of
 from hhsim.errors import (
     Diverged,
     FileFailed,
@@ -28,19 +25,23 @@ from hhsim.errors import (
     OutOfTime,
     check_threads,
 )
-from hhsim.exchange import Alone, Exchange
-from hhsim.exchange.sharing import shared_config, threads_of
-from hhsim.guarding import Watch
+from hhsim.jit.compiling import Compiling, listening
 from hhsim.model import RunSettings, usual_precision
-from hhsim.plainfile import require_name
 from hhsim.recording import Recorder
 from hhsim.recording.space import bytes_of_traces, require_space
-from hhsim.running.earlier import check_unsaved, finished, stored_config
-from hhsim.running.loop import simulate
-from hhsim.running.output import Unrecorded, check_place, open_recorder
-from hhsim.running.summary import Clock, Note, Progress, Summary, Watcher
-from hhsim.simulation import Simulation
-from hhsim.stopping import noted
+from hhsim.simulation import memory
+from hhsim.simulation.checkpoint import store
+from hhsim.simulation.checkpoint.continuing import check_fits, find, go_on
+from hhsim.simulation.checkpoint.keeper import EVERY_SECONDS, Keeper, Policy
+from hhsim.simulation.checkpoint.store import Checkpoint
+from hhsim.simulation.earlier import check_unsaved, finished, stored_config
+from hhsim.simulation.guards import Watch
+from hhsim.simulation.loop import simulate
+from hhsim.simulation.output import Unrecorded, check_place, open_recorder
+from hhsim.simulation.simulation import Simulation
+from hhsim.simulation.summary import Clock, Note, Progress, Summary, Watcher
+from hhsim.system.plainfile import require_name
+from hhsim.system.stopping import noted
 
 
 def run(

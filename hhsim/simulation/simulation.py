@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.cell import Structure
+from hhsim.channels.structure import Structure
 from hhsim.engines.choice import engine_for
+from hhsim.engines.exchange import Alone, Exchange
 from hhsim.engines.processor import Processor, Spikes
 from hhsim.errors import Diverged, check_threads
-from hhsim.exchange import Alone, Exchange
 from hhsim.model import Model
 from hhsim.network.connections import Connections
 from hhsim.network.layout import lay_out

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.cell import structure_of
+from hhsim.channels.structure import structure_of
 from hhsim.model import Model, constant
 from hhsim.network.connections import IN_DEGREE_MAX, SLOTS, SPAN_FIRST_LANE, SPAN_LANES, Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.state import aligned
+from hhsim.state.build import aligned
 
 # Columns of `Arrivals.channels`.
 SUMS = 0  # 0: a channel of counts, 1: a channel of sums

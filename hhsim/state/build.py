@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim import mathx
-from hhsim.cell import Structure, decay_parameters, structure_of, values_of
 from hhsim.channels import Channel, Receptor
 from hhsim.channels.checks import formula_of
+from hhsim.channels.methods import leads
+from hhsim.channels.structure import Structure, decay_parameters, structure_of, values_of
+from hhsim.circuits.nodes import node_values
 from hhsim.errors import StateRefused
 from hhsim.formulas.grammar import is_straight
-from hhsim.methods import leads
 from hhsim.model import Constant, FromFile, Model, Normal, Population, Steady, Uniform
 from hhsim.network.layout import LANES, Layout
-from hhsim.network.nodes import node_values
-from hhsim.random import Purpose, draw_values, identify, in_precision
+from hhsim.network.random import Purpose, draw_values, identify, in_precision
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.intrinsics import (
+from hhsim.jit.intrinsics import (
     atomic_load,
     atomic_replace,
     atomic_swap,
@@ -15,7 +15,7 @@ from hhsim.intrinsics import (
     sleep_while,
     wake,
 )
-from hhsim.jit import compiled, compiled_inline
+from hhsim.jit.options import compiled, compiled_inline
 
 LINE = 16  # elements between those of two parts in `Plan.progress`: two cache lines, fetched in pairs
 RUNG, ASLEEP = 0, 2 * LINE  # in `Plan.bell`: how often it was rung; whether somebody sleeps until it is

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.cell import structure_of
+from hhsim.channels.structure import structure_of
 from hhsim.model import Model
 from hhsim.network.layout import LANES, Layout
-from hhsim.state import Cells
+from hhsim.state.build import Cells
 
 FRAME_BYTES = 32 << 20  # the most memory for the samples of a chunk
 

@@ -10,7 +10,7 @@ import time
 import uuid
 from pathlib import Path
 
-from hhsim import trust
+from hhsim.system import trust
 
 OLD_S = 30 * 24 * 3600.0  # of no use, after which a folder goes
 USED = "used"  # a file in each folder: its time is that of the last start, and running processes lock it

@@ -16,8 +16,8 @@ from typing import Any
 import h5py
 
 from hhsim.errors import FileFailed
-from hhsim.plainfile import require_plain_file
-from hhsim.scarcity import little_memory
+from hhsim.system.plainfile import require_plain_file
+from hhsim.system.scarcity import little_memory
 
 # Bytes of a file that are looked through for damaged texts: so many at both ends, where texts are written.
 LOOKED_THROUGH = 1 << 20

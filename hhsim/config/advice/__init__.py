@@ -6,11 +6,11 @@ only the names of columns and their units are looked at.
 
 from __future__ import annotations
 
-from hhsim.advice.clipping import clipped
-from hhsim.advice.dynamics import coarse, fastest_gate, spontaneous, spontaneous_rate
-from hhsim.advice.effects import delays, without_effect
-from hhsim.advice.files import about_files
-from hhsim.advice.implausible import implausible
+from hhsim.config.advice.clipping import clipped
+from hhsim.config.advice.dynamics import coarse, fastest_gate, spontaneous, spontaneous_rate
+from hhsim.config.advice.effects import delays, without_effect
+from hhsim.config.advice.files import about_files
+from hhsim.config.advice.implausible import implausible
 from hhsim.model import Model
 
 __all__ = ["fastest_gate", "spontaneous_rate", "warnings"]

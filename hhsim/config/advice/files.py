@@ -11,6 +11,6 @@ def about_files(model: Model) -> Iterator[str]:
     """A sentence for each thing; a network that is read from no file needs no HDF5."""
     values = (given for population in model.populations.values() for given in population.initial.values())
     if any(map(in_file, (*values, *(projection.rule for projection in model.projections)))):
-        from hhsim.network.notes import file_notes
+        from hhsim.circuits.notes import file_notes
 
         yield from file_notes(model)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import assert_never
 
-from hhsim.advice.dynamics import resting_conductance
 from hhsim.channels import all_channels, all_receptors
+from hhsim.config.advice.dynamics import resting_conductance
 from hhsim.model import (
     CellType,
     Constant,

@@ -7,7 +7,7 @@ what the others are doing, wherever that is.
 
 from __future__ import annotations
 
-from hhsim.exchange.base import Alone, Exchange, share_out
-from hhsim.exchange.opening import open_exchange
+from hhsim.engines.exchange.base import Alone, Exchange, share_out
+from hhsim.engines.exchange.opening import open_exchange
 
 __all__ = ["Alone", "Exchange", "open_exchange", "share_out"]

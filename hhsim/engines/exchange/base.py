@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FailedElsewhere, NotEnoughMemory
-from hhsim.stopping import held
+from hhsim.system.stopping import held
 
 WORDS = 8  # of a header: the state of its rank, the size of what follows, and what is told
 TOLD = WORDS - 2  # the most numbers that fit into a header

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.engines.exchange.base import Exchange, Words, Work
 from hhsim.errors import FailedElsewhere
-from hhsim.exchange.base import Exchange, Words, Work
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 from mpi4py.util.dtlib import from_numpy_dtype
 
-from hhsim.exchange.base import WORDS, Exchange, Words, Work
+from hhsim.engines.exchange.base import WORDS, Exchange, Words, Work
 
 
 class Mpi(Exchange):

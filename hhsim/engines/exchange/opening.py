@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
+from hhsim.engines.exchange.base import Alone, Exchange
 from hhsim.errors import NoSuchDevice, NotInstalled
-from hhsim.exchange.base import Alone, Exchange
-from hhsim.launching import launched_ranks, note_joined
+from hhsim.system.ranks import launched_ranks, note_joined
 
 
 def open_exchange() -> Exchange:
@@ -25,7 +25,7 @@ def open_exchange() -> Exchange:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of mpi4py, where we refuse below
-            from hhsim.exchange.mpi import Mpi
+            from hhsim.engines.exchange.mpi import Mpi
 
         exchange = Mpi()
     except (ImportError, RuntimeError) as error:  # no MPI library, or none that can be loaded

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hhsim.config import Loaded, parse
-from hhsim.exchange.base import Exchange
+from hhsim.engines.exchange.base import Exchange
 
 
 def threads_of(exchange: Exchange, threads: int | None) -> int:
     """Threads for each rank: those that are asked for, or else the processors that it may use, shared with
     the ranks that may use the same."""
-    from hhsim import jit
+    from hhsim.jit import options as jit
 
     if threads is not None:
         return threads

@@ -1,1 +1,1 @@
-"""Loops, launches and memory of each kind of device; no physics."""
+"""The loops of a processor's threads over their cells and spikes; no physics."""

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import Arrivals
-from hhsim.backends.delivery import bring_trains, deliver, index, receive
-from hhsim.backends.meeting import Log, Plan, claim, finish, settle, wait
-from hhsim.cell import HUGE
-from hhsim.inputs import Currents, Trains
-from hhsim.jit import compiled, compiled_inline, kernel
+from hhsim.channels.structure import HUGE
+from hhsim.inputs.build import Currents, Trains
+from hhsim.jit.options import compiled, compiled_inline, kernel
+from hhsim.kernels.cpu.delivery import bring_trains, deliver, index, receive
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES
-from hhsim.samples import Samples
-from hhsim.state import Cells, Work
+from hhsim.state.arrivals import Arrivals
+from hhsim.state.build import Cells, Work
+from hhsim.state.meeting import Log, Plan, claim, finish, settle, wait
+from hhsim.state.samples import Samples
 
 __all__ = [  # what a rendered module calls
     "begin",
@@ -36,7 +36,7 @@ __all__ = [  # what a rendered module calls
 
 
 class Network(NamedTuple):
-    """All that a loop works on; compiled code has it as a struct (`hhsim.structs`)."""
+    """All that a loop works on; compiled code has it as a struct (`hhsim.jit.structs`)."""
 
     steps: Any  # (structures,) uint64: where the compiled step of each structure begins
     cells: Cells

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
-from hhsim.backends.meeting import Log, Plan
-from hhsim.inputs import (
+from hhsim.inputs.build import (
     CELLS,
     CHANNEL,
     OFF,
@@ -21,9 +19,9 @@ from hhsim.inputs import (
     draw_next,
     enter_window,
 )
-from hhsim.inputs import FIRST as TRAIN_FIRST
-from hhsim.intrinsics import prefetch
-from hhsim.jit import compiled, compiled_inline, inline, kernel
+from hhsim.inputs.build import FIRST as TRAIN_FIRST
+from hhsim.jit.intrinsics import prefetch
+from hhsim.jit.options import compiled, compiled_inline, inline, kernel
 from hhsim.network.connections import (
     DELAY,
     FIRST_LANE,
@@ -37,7 +35,9 @@ from hhsim.network.connections import (
     Connections,
 )
 from hhsim.network.layout import LANES
-from hhsim.state import Cells
+from hhsim.state.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
+from hhsim.state.build import Cells
+from hhsim.state.meeting import Log, Plan
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
 

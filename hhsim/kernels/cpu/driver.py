@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numba import prange
 
-    from hhsim.backends.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
-    from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
-    from hhsim.intrinsics import read_ticks
-    from hhsim.structs import call
+    from hhsim.jit.intrinsics import read_ticks
+    from hhsim.jit.structs import call
+    from hhsim.kernels.cpu.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
+    from hhsim.kernels.cpu.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
 
 
 def advance_parts(worker, begin_step, end_step, first_step, shift, network):  # type: ignore[no-untyped-def]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.backends.meeting import Log, Plan
-from hhsim.jit import compiled
+from hhsim.jit.options import compiled
+from hhsim.state.meeting import Log, Plan
 
 
 @compiled

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.intrinsics import read_ticks
-from hhsim.jit import compiled, compiled_inline
+from hhsim.jit.intrinsics import read_ticks
+from hhsim.jit.options import compiled, compiled_inline
 
 PHASES = ("delivery", "reception", "update", "detection", "waiting")
 DELIVERY, RECEPTION, UPDATE, DETECTION, WAITING = range(len(PHASES))

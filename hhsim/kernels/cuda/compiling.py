@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import hhsim.jit  # noqa: F401  (it settles what Numba reads as it is imported)
+import hhsim.jit.options  # noqa: F401  (it settles what Numba reads as it is imported)
 
 from numba import cuda as cuda  # isort: skip  (others take it from here, so that this comes first)
 from numba.cuda.core import config  # isort: skip

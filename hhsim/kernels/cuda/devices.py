@@ -11,7 +11,7 @@ def require(index: int) -> None:
     """Raise NotInstalled without numba-cuda, and NoSuchDevice where no device has this number."""
     if find_spec("numba_cuda") is None:
         raise NotInstalled("numba-cuda", "cuda")
-    from hhsim.backends.cuda.compiling import cuda
+    from hhsim.kernels.cuda.compiling import cuda
 
     try:
         found = len(cuda.gpus)
@@ -26,14 +26,14 @@ def require(index: int) -> None:
 
 def select(index: int) -> None:
     """Compute on this device from now on, in this thread."""
-    from hhsim.backends.cuda.compiling import cuda
+    from hhsim.kernels.cuda.compiling import cuda
 
     cuda.select_device(index)
 
 
 def name_of(index: int) -> str:
     """What the maker calls a device."""
-    from hhsim.backends.cuda.compiling import cuda
+    from hhsim.kernels.cuda.compiling import cuda
 
     name = getattr(cuda.get_current_device(), "name", "simulator")
     return name.decode() if isinstance(name, bytes) else str(name)

@@ -1,7 +1,7 @@
 """The kernel that advances every cell, as text for a rendered module, where `step` is that of its cell types.
 
 Numba compiles a function together with those that it calls by name; hence this text goes into each rendered
-module (`hhsim.rendering.device`) and is never called here.
+module (`hhsim.kernels.render.device`) and is never called here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numba import cuda
 
-    from hhsim.backends.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
-    from hhsim.backends.cuda.tables import (
+    from hhsim.kernels.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
+    from hhsim.kernels.cuda.tables import (
         BLOCK_COLUMNS,
         BLOCK_END,
         BLOCK_KIND,

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.backends.cuda.compiling import SIMULATED, cuda, inline
+from hhsim.kernels.cuda.compiling import SIMULATED, cuda, inline
 
 if SIMULATED:
-    from hhsim.random import MASK
+    from hhsim.network.random import MASK
 
     def scale(p: Any, t: Any, magic: Any) -> Any:
         """p · 2ⁿ, where the integer n was left in the low bits of t = n + magic."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.arrivals import BASE, FIRST, RING, SUMS, WIDTH
-from hhsim.backends.cuda.compiling import inline
-from hhsim.backends.cuda.intrinsics import atomic_add, atomic_min
-from hhsim.backends.cuda.tables import (
+from hhsim.channels.structure import HUGE
+from hhsim.kernels.cuda.compiling import inline
+from hhsim.kernels.cuda.intrinsics import atomic_add, atomic_min
+from hhsim.kernels.cuda.tables import (
     CHANNEL_COLUMNS,
     CHANNELS,
     CLOCK_ROW,
@@ -44,8 +44,8 @@ from hhsim.backends.cuda.tables import (
     TRACE_WIDTH,
     TRACES,
 )
-from hhsim.cell import HUGE
 from hhsim.network.layout import LANES
+from hhsim.state.arrivals import BASE, FIRST, RING, SUMS, WIDTH
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hhsim.backends.cuda.compiling import SIMULATED, cuda
+from hhsim.kernels.cuda.compiling import SIMULATED, cuda
 
 GRAPH_STEPS = (64, 8, 1)  # of the graphs that are recorded; any number of steps is made of these
 TEAM = 32  # threads that share a row of synapses: a warp

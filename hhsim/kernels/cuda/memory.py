@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.backends.cuda.compiling import cuda
+from hhsim.kernels.cuda.compiling import cuda
 
 
 def free_bytes() -> float:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from hhsim import inputs, random
-from hhsim.arrivals import BASE, FIRST, SUMS
-from hhsim.backends.cuda import intrinsics
-from hhsim.backends.cuda.compiling import call, cuda, inline, kernel
-from hhsim.backends.cuda.lanes import fact, index
-from hhsim.backends.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
-from hhsim.inputs import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
-from hhsim.inputs import FIRST as TRAIN_FIRST
+from hhsim.inputs import build as inputs
+from hhsim.inputs.build import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
+from hhsim.inputs.build import FIRST as TRAIN_FIRST
+from hhsim.kernels.cuda import intrinsics
+from hhsim.kernels.cuda.compiling import call, cuda, inline, kernel
+from hhsim.kernels.cuda.lanes import fact, index
+from hhsim.kernels.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
+from hhsim.network import random
+from hhsim.state.arrivals import BASE, FIRST, SUMS
 
 
 def _same(function: Any, **instead: Any) -> Any:

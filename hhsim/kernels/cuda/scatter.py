@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.arrivals import WIDTH
-from hhsim.backends.cuda.compiling import cuda, kernel
-from hhsim.backends.cuda.intrinsics import atomic_add
-from hhsim.backends.cuda.lanes import fact, index, slot_of
-from hhsim.backends.cuda.tables import (
+from hhsim.kernels.cuda.compiling import cuda, kernel
+from hhsim.kernels.cuda.intrinsics import atomic_add
+from hhsim.kernels.cuda.lanes import fact, index, slot_of
+from hhsim.kernels.cuda.tables import (
     CAPACITY,
     CHANNEL_COLUMNS,
     CHANNELS,
@@ -35,6 +34,7 @@ from hhsim.backends.cuda.tables import (
     UPDATE_STEP,
     WEIGHT_BASE,
 )
+from hhsim.state.arrivals import WIDTH
 
 
 @kernel

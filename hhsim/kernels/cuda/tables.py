@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.arrivals import BASE, FIRST, SUMS, Arrivals
-from hhsim.arrivals import CHANNEL_COLUMNS as CHANNEL_COLUMNS  # (the kernels take all columns from here)
-from hhsim.inputs import CELLS, OFFSET, WEIGHTED, Currents, Trains
+from hhsim.inputs.build import CELLS, OFFSET, WEIGHTED, Currents, Trains
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.samples import Samples
-from hhsim.state import Cells
+from hhsim.state.arrivals import BASE, FIRST, SUMS, Arrivals
+from hhsim.state.arrivals import (
+    CHANNEL_COLUMNS as CHANNEL_COLUMNS,  # (the kernels take all columns from here)
+)
+from hhsim.state.build import Cells
+from hhsim.state.samples import Samples
 
 # The header of `tables`: counts, and where each table begins.
 (LANES_IN_ALL, HISTORY, CAPACITY, STAGGERED, ENDS, PROJECTION_COUNT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hhsim.rendering.program import compiling, load, render, render_loop, render_steps
+from hhsim.kernels.render.program import compiling, load, render, render_loop, render_steps
 
 __all__ = ["compiling", "load", "render", "render_loop", "render_steps", "renderer_for"]
 
@@ -17,6 +17,6 @@ def renderer_for(device: str) -> Callable[..., str]:
     """What renders the module of cells of given structures for "cpu", "cuda" or "cuda:1"."""
     if device == "cpu":
         return render
-    from hhsim.rendering.device import render_for_device
+    from hhsim.kernels.render.device import render_for_device
 
     return render_for_device

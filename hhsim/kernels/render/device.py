@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hhsim.backends.cuda import driver
-from hhsim.cell import Structure, identifier
+from hhsim.channels.structure import Structure, identifier
 from hhsim.formulas.linker import Linker
+from hhsim.kernels.cuda import driver
+from hhsim.kernels.render.program import source, title_of
+from hhsim.kernels.render.step import Step
 from hhsim.network.layout import LANES
-from hhsim.rendering.program import source, title_of
-from hhsim.rendering.step import Step
 
 HEADER = '''"""{title}
 
@@ -18,10 +18,10 @@ Rendered by hhsim from its channels and methods, for a CUDA device; edit those i
 
 import numpy as np
 
-from hhsim.backends.cuda.compiling import cuda, inline, kernel
-from hhsim.backends.cuda.intrinsics import scale
-from hhsim.backends.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
-from hhsim.backends.cuda.tables import (
+from hhsim.kernels.cuda.compiling import cuda, inline, kernel
+from hhsim.kernels.cuda.intrinsics import scale
+from hhsim.kernels.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
+from hhsim.kernels.cuda.tables import (
     {names},
 )
 from hhsim.network.layout import LANES
@@ -32,7 +32,7 @@ real = np.{precision}
 
 def render_for_device(structures: Sequence[Structure]) -> str:
     """The text of the module whose kernel `update` advances cells of these structures on a CUDA device."""
-    from hhsim.backends.cuda import tables
+    from hhsim.kernels.cuda import tables
 
     precision = structures[0].precision
     linker = Linker(precision)

@@ -16,14 +16,14 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from hhsim import trust
-from hhsim.backends import driver
-from hhsim.cell import Structure
 from hhsim.channels import Channel, Receptor
 from hhsim.channels.checks import is_own, shown, title
+from hhsim.channels.structure import Structure
 from hhsim.errors import ChannelRefused, FileFailed
 from hhsim.formulas.linker import Linker
-from hhsim.rendering.step import render_step
+from hhsim.kernels.cpu import driver
+from hhsim.kernels.render.step import render_step
+from hhsim.system import trust
 
 MOST_WORDS = 200  # characters of a compiler's message
 
@@ -34,8 +34,8 @@ Rendered by hhsim from its channels and methods; edit those instead.
 
 import numpy as np
 
-from hhsim.intrinsics import local, scale
-from hhsim.jit import inline, kernel
+from hhsim.jit.intrinsics import local, scale
+from hhsim.jit.options import inline, kernel
 
 real = np.{precision}
 byte = np.uint8
@@ -44,19 +44,19 @@ index = np.uint64
 
 LOOP_HEADER = '''"""The loop over steps and blocks, for cells of every structure.
 
-Rendered by hhsim from hhsim.backends.driver; edit that instead.
+Rendered by hhsim from hhsim.kernels.cpu.driver; edit that instead.
 """
 
 import numpy as np
 
-from hhsim.backends.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
-from hhsim.jit import kernel, kernel_parallel, prange
-from hhsim.structs import call
+from hhsim.kernels.cpu.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
+from hhsim.jit.options import kernel, kernel_parallel, prange
+from hhsim.jit.structs import call
 '''
 
 TIMED_HEADER = """
-from hhsim.backends.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
-from hhsim.intrinsics import read_ticks
+from hhsim.kernels.cpu.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
+from hhsim.jit.intrinsics import read_ticks
 """
 
 
@@ -75,7 +75,7 @@ def render_steps(structures: Sequence[Structure]) -> str:
 
 
 def render_loop(timed: bool = False) -> str:
-    """The text of the module with the loops over steps and blocks, those of `hhsim.backends.driver`.
+    """The text of the module with the loops over steps and blocks, those of `hhsim.kernels.cpu.driver`.
 
     With `timed`, they count how long each phase of a step takes (`Work.ticks`).
     """
@@ -141,7 +141,7 @@ def load(text: str) -> ModuleType:
 
     Raises FileFailed where it cannot be put there.
     """
-    from hhsim.jit import cache_folder
+    from hhsim.jit.options import cache_folder
 
     name = f"hhsim_kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     if name in sys.modules:

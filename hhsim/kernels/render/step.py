@@ -7,9 +7,9 @@ and keep every channel on its own: measured 7.3 ns against 10.5 for one neuron-s
 
 from __future__ import annotations
 
-from hhsim import mathx, methods
-from hhsim.cell import HUGE, Structure, identifier
-from hhsim.channels import Channel
+from hhsim import mathx
+from hhsim.channels import Channel, methods
+from hhsim.channels.structure import HUGE, Structure, identifier
 from hhsim.formulas.linker import Linker
 from hhsim.network.layout import LANES
 

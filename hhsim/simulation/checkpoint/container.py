@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import FileFailed
-from hhsim.plainfile import require_plain_file
+from hhsim.system.plainfile import require_plain_file
 
 MAGIC = b"hhsimck1"
 START = struct.Struct("<8sQ")

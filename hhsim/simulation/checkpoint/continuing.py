@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hhsim import jit
-from hhsim.checkpoint import snapshot, store
-from hhsim.checkpoint.store import Checkpoint
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import CheckpointRefused
-from hhsim.machine import describe_machine, versions
+from hhsim.jit import options as jit
+from hhsim.kernels.render import render
 from hhsim.network.fingerprint import fingerprint
-from hhsim.rendering import render
-from hhsim.simulation import Simulation
+from hhsim.simulation.checkpoint import snapshot, store
+from hhsim.simulation.checkpoint.store import Checkpoint
+from hhsim.simulation.simulation import Simulation
+from hhsim.system.machine import describe_machine, versions
 
 WORDS = ("title",)  # what no number depends on
 FREE = ("run.duration", "guards", *WORDS)  # what may be changed on the way

@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hhsim.checkpoint import snapshot, store
-from hhsim.checkpoint.continuing import origin_of
 from hhsim.errors import OutOfTime
-from hhsim.guarding import Watch
 from hhsim.recording import Recorder
-from hhsim.simulation import Simulation
+from hhsim.simulation.checkpoint import snapshot, store
+from hhsim.simulation.checkpoint.continuing import origin_of
+from hhsim.simulation.guards import Watch
+from hhsim.simulation.simulation import Simulation
 
 EVERY_SECONDS = 900.0
 SPARE_SECONDS = 0.5  # to close the files in, beside a checkpoint and a chunk

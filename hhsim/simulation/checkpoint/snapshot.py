@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.network.fingerprint import fingerprint
-from hhsim.simulation import Simulation
+from hhsim.simulation.simulation import Simulation
 
 
 @dataclass(frozen=True)

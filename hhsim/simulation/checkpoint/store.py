@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hhsim.checkpoint import container
-from hhsim.checkpoint.snapshot import Snapshot
 from hhsim.errors import FileFailed
 from hhsim.recording.writer import Positions
+from hhsim.simulation.checkpoint import container
+from hhsim.simulation.checkpoint.snapshot import Snapshot
 
 FORMAT = 1
 

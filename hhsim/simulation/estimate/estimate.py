@@ -17,11 +17,11 @@ from hhsim.errors import Diverged, HhsimError, check_threads
 from hhsim.model import Model, is_random
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces, require_space
-from hhsim.running.output import check_place
+from hhsim.simulation.output import check_place
 
 if TYPE_CHECKING:
-    from hhsim.estimating.probe import Probe
-    from hhsim.exchange import Exchange
+    from hhsim.engines.exchange import Exchange
+    from hhsim.simulation.estimate.probe import Probe
 
 # What writing takes, checksums and waiting for the disk included: 0.02 s, and a second for 200 MB more.
 WRITE_SECONDS = 0.02
@@ -58,7 +58,7 @@ class Tried:
 class Estimate:
     """What a run would take; the object that `hhsim run --dry-run --json` prints.
 
-    Names are those of `hhsim.running.Summary` where they mean the same.
+    Names are those of `hhsim.simulation.Summary` where they mean the same.
     """
 
     config: str
@@ -116,9 +116,9 @@ def estimate(
         check_place(Path(output), model, overwrite)
     require(device)
 
-    from hhsim import memory
-    from hhsim.exchange import Alone
-    from hhsim.exchange.sharing import threads_of
+    from hhsim.engines.exchange import Alone
+    from hhsim.engines.exchange.sharing import threads_of
+    from hhsim.simulation import memory
 
     exchange = exchange or Alone()
     threads = threads_of(exchange, threads)
@@ -127,7 +127,7 @@ def estimate(
     traces = bytes_of_traces(model)
     require_space(model, output, traces, overwrite)
 
-    from hhsim.estimating.probe import probe
+    from hhsim.simulation.estimate.probe import probe
 
     startup_s = time.perf_counter() - began
     tried = probe(model, threads, device, exchange)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hhsim.engines.exchange import Exchange
 from hhsim.errors import Diverged
-from hhsim.estimating.shrinking import can_shrink, shrunk
-from hhsim.exchange import Exchange
 from hhsim.model import Model
 from hhsim.network.build import expected_synapses
-from hhsim.running.loop import FIRST_STEPS, next_steps
-from hhsim.simulation import Simulation
+from hhsim.simulation.estimate.shrinking import can_shrink, shrunk
+from hhsim.simulation.loop import FIRST_STEPS, next_steps
+from hhsim.simulation.simulation import Simulation
 
 Result = TypeVar("Result")
 

@@ -1,0 +1,1 @@
+"""What drives cells from outside: trains of spikes and currents."""

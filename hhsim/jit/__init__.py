@@ -1,0 +1,1 @@
+"""Everything about Numba: its options, its cache, its threads, and what it lacks."""

@@ -1,0 +1,1 @@
+"""The arrays of a part of the network while it runs."""

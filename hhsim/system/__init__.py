@@ -1,0 +1,1 @@
+"""What the operating system does for a run: signals, memory, ranks, and files that are opened safely."""
