@@ -46,7 +46,7 @@ def test_what_compiled_functions_name_stands_in_files_of_the_key(path: Path) -> 
     tree = ast.parse(path.read_text())
     functions = decorated(tree)
     name = path.relative_to(PACKAGE).as_posix()
-    if not functions or name.startswith(("bench/", "backends/cuda/", "rendering/")):
+    if not functions or name.startswith(("bench/", "kernels/cuda/", "kernels/render/")):
         return
     assert name in keys.COMPILED_FILES
     used = set().union(*map(names_in, functions))
@@ -217,8 +217,8 @@ def test_patience_ends(holder, tmp_path: Path, monkeypatch) -> None:
 
 CODE = """
 import sys
-from hhsim import compiling, jit
-jit.kernel
+from hhsim.jit import compiling, options
+options.kernel
 told = []
 from hhsim.network.random import Purpose, draw_values
 from hhsim.model import Uniform

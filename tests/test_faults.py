@@ -582,7 +582,7 @@ def test_where_nothing_can_be_written_that_is_said(tmp_path) -> None:
 
 
 def test_a_temporary_cache_goes_with_its_process(tmp_path) -> None:
-    code = "from hhsim import jit; print(jit.cache_folder())"
+    code = "from hhsim.jit import options; print(options.cache_folder())"
     environment = {"HHSIM_CACHE_DIR": "/proc/none", "TMPDIR": str(tmp_path)}
     done = python(code, cwd=tmp_path, **environment)
     assert Path(done.stdout.strip()).parent == tmp_path

@@ -171,7 +171,7 @@ def test_extremes_of_the_counts():
 
 PRINT = """
 import numpy as np
-from hhsim import random as r
+from hhsim.network import random as r
 from hhsim.network import splits as s
 from hhsim.model import Normal
 z = np.uint64(0)

@@ -134,7 +134,7 @@ def test_an_existing_output_is_refused_before_any_work(small, tmp_path, monkeypa
 
 
 def test_progress_is_told_of_every_phase(small, tmp_path) -> None:
-    seen: list[hhsim.simulation.Progress] = []
+    seen: list[hhsim.simulation.summary.Progress] = []
     hhsim.run(small, output=tmp_path / "out.h5", duration="20 ms", watch=seen.append)
     phases = list(dict.fromkeys(progress.phase for progress in seen if progress.phase != "compile"))
     assert phases == ["build", "load", "simulate"]

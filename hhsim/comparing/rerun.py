@@ -49,14 +49,14 @@ def rerun(
     ----------
     output : the file to write; None keeps nothing, and runs only as far as the recording goes
     verify : whether to compare, as far as the recording goes
-    threads, overwrite, watch : as `hhsim.simulation.run` takes them
+    threads, overwrite, watch : as `hhsim.run` takes them
 
     Raises
     ------
     FileFailed
         if the recording cannot be read, holds nothing to compare with, or is what `output` would replace
     ConfigRefused, OutputExists, NotEnoughMemory, Diverged, Interrupted
-        as `hhsim.simulation.run` does
+        as `hhsim.run` does
     """
     place = Path(path)
     with open_recording(place) as recording:

@@ -51,7 +51,7 @@ def compiled_key(memory: Path | None = None) -> str:
     `hhsim.system.trust`), stands what was found for the same bytes before: to parse all files takes a tenth
     of a second.
     """
-    files = [PACKAGE / name for name in (*COMPILED_FILES, "keys.py")]
+    files = [PACKAGE / name for name in (*COMPILED_FILES, "jit/keys.py")]
     raw = hashlib.sha256(compilers().encode())
     for path in files:
         raw.update(path.read_bytes())

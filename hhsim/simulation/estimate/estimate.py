@@ -58,7 +58,7 @@ class Tried:
 class Estimate:
     """What a run would take; the object that `hhsim run --dry-run --json` prints.
 
-    Names are those of `hhsim.simulation.Summary` where they mean the same.
+    Names are those of `hhsim.simulation.summary.Summary` where they mean the same.
     """
 
     config: str
