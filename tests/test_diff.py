@@ -35,8 +35,8 @@ def compared(a: Path, b: Path, **choice):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("diff")
+def folder(fast_of_module) -> Path:
+    return fast_of_module
 
 
 def in_ms(train, dt):
@@ -51,7 +51,7 @@ def shifts(train, other):
 
 
 @given(a=TRAINS, b=TRAINS, coarse=st.sampled_from([1, 2, 5]), window=st.sampled_from([None, (30.0, 70.0)]))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_counts_and_shifts_are_those_of_brute_force(folder, a, b, coarse, window) -> None:
     """Also with another dt, in a window of time, and however the spikes are cut into pieces."""
     dt_b = DT * coarse

@@ -61,9 +61,12 @@ WEIGHTS = st.sampled_from([Constant(2.5), Normal(3.0, 1.0, 0.0), Uniform(1.0, 4.
 DELAYS = st.sampled_from([Constant(0.3), Normal(3.0, 1.0, 0.0), Uniform(2.0, 9.0), Uniform(0.0, 0.5)])
 
 
+SIZES = st.integers(5, 60) | st.integers(5, 60) | st.integers(5, 60) | st.integers(126, 140)  # around a block
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    sizes=st.tuples(st.integers(5, 200), st.integers(5, 60), st.integers(5, 30)),
+    sizes=st.tuples(SIZES, st.integers(5, 30), st.integers(5, 15)),
     rule=RULES,
     weight=WEIGHTS,
     delay=DELAYS,
