@@ -19,21 +19,25 @@ from hhsim import jit
 from hhsim.errors import FileFailed, HhsimWarning
 from hhsim.rendering import program
 
+COMPILING = "compiling (only the first time: the code is kept)"
+
 
 @pytest.fixture(scope="module")
 def shared_cache(small, small_run, tmp_path_factory) -> Path:
     """A cache that was empty when several processes started at once; they compiled into it together."""
     folder = tmp_path_factory.mktemp("cache")
-    options = ("run", small, "-q", "--json", "--duration", "50 ms", "--threads", "1")
+    options = ("run", small, "--json", "--duration", "50 ms", "--threads", "1")
     runs = [
         start(MAIN, *options, "-o", f"{i}.h5", cwd=folder, HHSIM_CACHE_DIR=str(folder / "cache"))
         for i in range(2)
     ]
-    answers = []
+    answers, said = [], []
     for run in runs:
         out, err = run.communicate(timeout=240)
-        assert (run.returncode, err) == (0, "")
+        assert run.returncode == 0, err
         answers.append(json.loads(out)["spikes_sha256"])
+        said.append(err.splitlines())
+    assert [COMPILING, "simulating 50 ms"] in said
     assert answers == [answers[0]] * len(answers)
     whole = hhsim.run(small, output=folder / "whole.h5", duration="50 ms")
     assert answers[0] == whole.spikes_sha256
@@ -45,6 +49,13 @@ def test_a_cold_cache_may_be_filled_by_many_at_once(shared_cache) -> None:
     left = [path for path in (shared_cache / "cache").rglob("*") if ".tmp" in path.name]
     assert left == []
     assert list((shared_cache / "cache").rglob("*.nbc"))
+
+
+def test_a_run_says_so_only_if_it_compiles(shared_cache, small, tmp_path) -> None:
+    """Those that filled the cache said so."""
+    line = ("run", small, "--duration", "50 ms", "--threads", "1")
+    done = python(MAIN, *line, cwd=tmp_path, HHSIM_CACHE_DIR=str(shared_cache / "cache"))
+    assert (done.returncode, done.stderr) == (0, "simulating 50 ms\n")
 
 
 def test_a_damaged_cache_is_compiled_anew(shared_cache, small, tmp_path) -> None:
