@@ -163,7 +163,7 @@ spikes_of_cells = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 4)), max
 
 
 @given(spikes_of_cells, spikes_of_cells, st.integers(0, 50), st.integers(51, 100), st.integers(0, 4))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_any_part_of_any_recording(tmp_path_factory, a, b, start, stop, first) -> None:
     folder = tmp_path_factory.getbasetemp()
     rows = {name: rows for name, rows in (("a", a), ("b", b)) if rows}
