@@ -1,1 +1,1 @@
-"""A file for each format in which spikes are exported: its `write` is called with a recording and a selection."""
+"""A file for each format of exported spikes: its `write` takes a recording and a selection."""
