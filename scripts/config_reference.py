@@ -195,6 +195,8 @@ def _closure(function: Any) -> Mapping[str, Any]:
 
 
 def _kind(reader: Any, key: str, title: str) -> str:
+    if key == "title":
+        return "a text"
     if reader is None:
         if key == "model":
             return f'`"{title.split(chr(34))[1]}"`'
