@@ -115,19 +115,20 @@ def test_the_whole_config_runs(command) -> None:
 
 
 def test_what_a_run_prints_is_what_is_shown(command) -> None:
-    """The rows that no machine decides are the same, and the others are named alike."""
-    (shown,) = (block for block in blocks(README, "") if block.startswith("out.h5"))
+    """The same rows, and in those that no machine decides the same words; another processor may have other
+    spikes."""
+    (shown,) = (block.splitlines() for block in blocks(README, "") if block.startswith("out.h5"))
     shutil.copytree(CONFIGS, "configs")
     printed = command("run", "configs/coba.toml", "--threads", "2").out.splitlines()
-    machine = ("simulated", "speed", "in all", "memory")
-    assert len(printed) == len(shown.splitlines())
-    for a, b in zip(printed, shown.splitlines(), strict=True):
-        for name in machine:
-            if a.startswith(f"  {name} "):
-                assert b.startswith(f"  {name} ")
-                break
-        else:
-            assert a == b
+    assert [line[:12] for line in printed[1:]] == [line[:12] for line in shown[1:]]
+    same = [0, *(i for i, line in enumerate(shown) if line.startswith("  with "))]
+    alike = [i for i, line in enumerate(shown) if " Hz, " in line]
+    assert len(same + alike) == 4
+    assert [printed[i] for i in same] == [shown[i] for i in same]
+    for i in alike:
+        assert re.sub(r"[\d.,]+", "0", printed[i]) == re.sub(r"[\d.,]+", "0", shown[i])
+        rates = [float(line[12:].split()[0]) for line in (printed[i], shown[i])]
+        assert rates[0] == pytest.approx(rates[1], rel=0.05)
 
 
 def test_python_works(command) -> None:
