@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from hhsim import model
+from hhsim.channels.definition import conductance
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
@@ -207,7 +208,7 @@ class _Checks:
             if receptor is BROKEN or section is None or cell is None or section.cell in told:
                 continue
             told.add(section.cell)
-            if not cell.may_have(f"g.{receptor}"):
+            if not cell.may_have(conductance(receptor)):
                 text = unknown("receptor", receptor, cell.receptors)
                 where = f'cell "{section.cell}" of population "{target}"'
                 self.report.add((*path, "receptor"), f'"{receptor}": {text} (in {where})')

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import states_of
 from hhsim.config import schema
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import Document
@@ -15,7 +16,6 @@ from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady,
 
 MOST_FLOAT32 = 3.4028234663852886e38
 LEAST_FLOAT32 = 1.1754943508222875e-38  # with all digits
-UNITS = {"v": "mV", "g": "nS"}  # of initial values, by what stands before the dot
 
 
 def check_ranges(document: Document, model: Model, report: Report) -> None:
@@ -56,8 +56,9 @@ def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, In
                     if parameters[key].unit != "ms":  # times are no numbers of a kernel
                         yield (*at, kind, mechanism.key, key), parameters[key].unit, value
     for name, population in model.populations.items():
+        states = states_of(model.cell_of(name))
         for state, given in population.initial.items():
-            yield ("population", name, "initial", state), UNITS.get(state.partition(".")[0], ""), given
+            yield ("population", name, "initial", state), states[state].unit, given
     for i, projection in enumerate(model.projections):
         yield ("projection", i, "weight"), "nS", projection.weight
     for i, section in enumerate(document.inputs):

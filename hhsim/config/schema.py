@@ -21,6 +21,7 @@ from hhsim.config.reading import BROKEN, Surroundings, by, describe
 from hhsim.config.rules import rule as read_rule
 from hhsim.model import Constant, Method, Precision, Rule, SpikeRuleName, Value
 from hhsim.model.spelling import unknown
+from hhsim.model.state import State
 
 
 class Section(BaseModel):
@@ -151,14 +152,12 @@ def mechanism(parameters: tuple[tuple[str, Parameter], ...]) -> type[Section]:
 
 
 @cache
-def initial(states: tuple[str, ...], gates: tuple[str, ...]) -> type[Section]:
+def initial(states: tuple[State, ...]) -> type[Section]:
     """The section of the initial values of a population whose cells have these states."""
     keys: dict[str, tuple[Any, Any]] = {}
     for state in states:
-        gate = state in gates
-        measure = measures.GATE if gate else measures.POTENTIAL if state == "v" else measures.CONDUCTANCE
-        reader = fields.initial(measure, gate=gate)
-        keys[state] = (Annotated[Any, by(reader)], ... if state == "v" else Constant(0.0))
+        default = ... if state.must_be_given else Constant(state.start)
+        keys[state.name] = (Annotated[Any, by(fields.initial(state))], default)
     return _section(keys)
 
 

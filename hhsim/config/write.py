@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import states_of
 from hhsim.config.names import as_key, quoted
 from hhsim.model import (
     AllToAll,
@@ -109,10 +110,9 @@ def _population(population: Population, cell: CellType) -> list[str]:
         f"size = {population.size}",
         *_header(f"[population.{name}.initial]"),
     ]
-    receptors = {f"g.{receptor.key}" for receptor in cell.receptors}
+    states = states_of(cell)
     for state, value in population.initial.items():
-        unit = "mV" if state == "v" else "nS" if state in receptors else ""
-        lines.append(f"{quoted(state)} = {_value(value, unit)}")
+        lines.append(f"{quoted(state)} = {_value(value, states[state].unit)}")
     return lines
 
 

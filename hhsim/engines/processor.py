@@ -275,7 +275,7 @@ class Processor:
     def states_of(self, population: str, node: int) -> dict[str, float]:
         """All states of one cell, as they are now."""
         states = structure_of(self.model, self.model.cell_of(population)).states
-        return {name: float(self.values_of(population, name)[node]) for name in states}
+        return {each.name: float(self.values_of(population, each.name)[node]) for each in states}
 
     def values_of(self, population: str, name: str) -> npt.NDArray[np.floating]:
         """One state of all cells of a population, as it is now."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.channels.definition import conductance
 from hhsim.channels.structure import structure_of
 from hhsim.model import Model, constant
 from hhsim.network.connections import IN_DEGREE_MAX, SLOTS, SPAN_FIRST_LANE, SPAN_LANES, Connections
@@ -94,7 +95,7 @@ def build_arrivals(
     by_population: dict[str, list[tuple[int, int, float]]] = {name: [] for name in model.populations}
     for number, target, receptor, weight in sorted(entries):
         rows = structure_of(model, model.cell_of(target)).rows
-        by_population[target].append((number, rows[f"g.{receptor}"], weight))
+        by_population[target].append((number, rows[conductance(receptor)], weight))
     starts = np.zeros(layout.blocks + 1, np.int64)
     flat: list[tuple[int, int, float]] = []
     for name, place in layout.places.items():

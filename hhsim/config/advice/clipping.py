@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import states_of
 from hhsim.model import (
     CellType,
     Constant,
@@ -57,10 +58,10 @@ def _cell(cell: CellType) -> Iterator[str]:
 
 
 def _initial(population: Population, cell: CellType) -> Iterator[str]:
-    receptors = {f"g.{receptor.key}" for receptor in cell.receptors}
+    states = states_of(cell)
     for state, value in population.initial.items():
-        unit = "mV" if state == "v" else "nS" if state in receptors else ""
-        yield from note(f"population.{population.name}.initial.{state}", value, unit, NOTABLE_AT_START)
+        where = f"population.{population.name}.initial.{state}"
+        yield from note(where, value, states[state].unit, NOTABLE_AT_START)
 
 
 def note(where: str, value: InitialValue, unit: str, notable: float = NOTABLE) -> Iterator[str]:

@@ -69,7 +69,7 @@ def _render_lane(structure: Structure, name: str, linker: Linker) -> str:
         *(f"    {identifier(each)} = numbers[p + index({i})]" for i, each in enumerate(structure.parameters)),
         *(f"    {step.state(row)} = state[{_place(number)}]" for row, number in rows.items()),
         *body,
-        *(f"    state[{_place(rows[state])}] = {step.state(state)}" for state in structure.states),
+        *(f"    state[{_place(rows[each.name])}] = {step.state(each.name)}" for each in structure.states),
         "    return look",
     ]
     return "\n".join(lines) + "\n"
