@@ -30,7 +30,7 @@ class Structure:
     method: Method
     precision: Precision
     varying: tuple[str, ...]  # parameters that have a value for each cell: "capacitance", "na.g_max"
-    driven: bool  # some of its cells get a step current
+    driven: bool  # some of its cells get a current from outside
 
     @cached_property
     def states(self) -> tuple[State, ...]:
@@ -96,7 +96,7 @@ def structure_of(model: Model, cell: CellType) -> Structure:
         model.run.method,
         model.run.precision,
         varying,
-        any(model.populations[one.target].cell == cell.name for one in model.step_currents),
+        any(one.flows and model.populations[one.target].cell == cell.name for one in model.inputs),
     )
 
 

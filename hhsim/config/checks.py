@@ -10,11 +10,11 @@ from hhsim.channels.definition import conductance
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
-from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
+from hhsim.config.schema import Input, Projection, Trace
+from hhsim.model.input import Drawn, Given, Number, ReceptorName
 from hhsim.model.spelling import unknown
 
 MOST_STEPS = 2**53  # beyond, floats do not count single steps
-MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
 
 
 def check(document: Document, report: Report) -> None:
@@ -122,26 +122,30 @@ class _Checks:
 
     def input(self, section: Input, path: KeyPath) -> None:
         targets = self.targets(section.target, path)
-        match section:
-            case PoissonInput():
-                self.receptor(section.receptor, targets, path)
-                self.rate(section.rate, (*path, "rate"))
-            case StepCurrent():
-                pass
-            case _:
-                assert_never(section)
+        for name, key in section.kind.own_keys().items():
+            match key:
+                case ReceptorName():
+                    self.receptor(section.get(name), targets, path)
+                case Number() | Drawn():
+                    continue
+                case _:
+                    assert_never(key)
+        for name, text in section.kind.contradictions(self.given(section, path)):
+            self.report.add((*path, name), text)
         if known(section.start, section.stop) and section.start > section.stop:
             start = self.typed((*path, "start"), section.start)
             text = f"is before start ({self.typed((*path, 'stop'), section.stop)} < {start})"
             self.report.add((*path, "stop"), text)
         self.nodes(section.nodes, targets, path)
 
-    def rate(self, rate: Any, path: KeyPath) -> None:
+    def given(self, section: Input, path: KeyPath) -> Given:
+        """What a section says in the keys of its kind."""
+        values = {key: value for key, value in section.own.items() if known(value)}
+        texts = {key: self.document.typed((*path, key), "its default") for key in values}
         run = self.document.run
-        if run is not None and known(rate, run.dt) and rate * run.dt > MOST_SPIKES:
-            dt = self.typed(("run", "dt"), run.dt)
-            text = f"{self.typed(path, rate)} is {rate * run.dt:g} spikes in each step of {dt}"
-            self.report.add(path, f"{text}; at most {MOST_SPIKES} can be counted")
+        if run is None or not known(run.dt):
+            return Given(values, texts, None, "")
+        return Given(values, texts, run.dt, self.typed(("run", "dt"), run.dt))
 
     def record(self) -> None:
         document = self.document

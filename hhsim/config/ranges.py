@@ -9,7 +9,6 @@ from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.channels.states import states_of
-from hhsim.config import schema
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import Document
 from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady, Uniform, units
@@ -62,15 +61,9 @@ def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, In
     for i, projection in enumerate(model.projections):
         yield ("projection", i, "weight"), "nS", projection.weight
     for i, section in enumerate(document.inputs):
-        match section:
-            case schema.StepCurrent():
-                yield ("input", i, "amplitude"), "pA", section.amplitude
-            case schema.PoissonInput():
-                yield ("input", i, "weight"), "nS", section.weight
-            case None:
-                continue
-            case _:
-                assert_never(section)
+        if section is not None:
+            for name, unit in section.kind.drawn_keys():
+                yield ("input", i, name), unit, section.get(name)
 
 
 def _ends(value: InitialValue | None) -> list[float]:

@@ -14,6 +14,7 @@ from hhsim.config.names import escaped, not_a_population, not_an_identifier
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.reading import BROKEN, Surroundings, describe, typed
 from hhsim.model import Value, units
+from hhsim.model.inputs import KINDS
 from hhsim.model.spelling import listed, unknown_model
 from hhsim.model.state import State
 
@@ -211,11 +212,11 @@ def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any
     if not isinstance(raw, dict):
         report.add(path, f"expected a table with keys, found {describe(raw)}")
     elif name is None:
-        report.add((*path, "model"), f"is missing; known: {', '.join(schema.INPUTS)}")
+        report.add((*path, "model"), f"is missing; known: {', '.join(KINDS)}")
     elif not isinstance(name, str):
         report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
-    elif name not in schema.INPUTS:
-        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, schema.INPUTS)}')
+    elif name not in KINDS:
+        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, KINDS)}')
     else:
-        return schema.read(schema.INPUTS[name], raw, path, report, around)
+        return schema.read(schema.input_section(KINDS[name]), raw, path, report, around)
     return None

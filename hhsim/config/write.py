@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.channels.states import states_of
@@ -24,15 +24,14 @@ from hhsim.model import (
     Normal,
     OneToOne,
     PairwiseBernoulli,
-    PoissonInput,
     Population,
     Projection,
     Rule,
     Steady,
-    StepCurrent,
     Uniform,
     units,
 )
+from hhsim.model.input import Drawn, Key, Number, ReceptorName
 
 
 def write(model: Model) -> str:
@@ -156,22 +155,25 @@ def _input(section: Input) -> list[str]:
     lines = [*_header("[[input]]"), f"target = {quoted(section.target)}"]
     if section.name:
         lines.append(f"name = {quoted(section.name)}")
-    match section:
-        case PoissonInput():
-            lines += [
-                'model = "poisson"',
-                f"rate = {_quantity(section.rate, '1/ms')}",
-                f"weight = {_value(section.weight, 'nS')}",
-                f"receptor = {quoted(section.receptor)}",
-            ]
-        case StepCurrent():
-            lines += ['model = "step_current"', f"amplitude = {_value(section.amplitude, 'pA')}"]
-        case _:
-            assert_never(section)
+    lines.append(f"model = {quoted(section.kind)}")
+    lines += [f"{name} = {_key(getattr(section, name), key)}" for name, key in section.own_keys().items()]
     lines.append(f"start = {_quantity(section.start, 'ms')}")
     if math.isfinite(section.stop):
         lines.append(f"stop = {_quantity(section.stop, 'ms')}")
     return [*lines, f"nodes = {list(section.nodes)}"]
+
+
+def _key(value: Any, key: Key) -> str:
+    """The value of a key that a kind of input has."""
+    match key:
+        case Number(unit):
+            return _quantity(value, unit)
+        case Drawn(unit):
+            return _value(value, unit)
+        case ReceptorName():
+            return quoted(value)
+        case _:
+            assert_never(key)
 
 
 def _value(value: InitialValue, unit: str) -> str:

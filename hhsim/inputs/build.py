@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.jit.options import compiled
-from hhsim.model import Input, Model, constant
+from hhsim.model import Input, Model, PoissonInput, StepCurrent, constant
 from hhsim.network.layout import Layout
 from hhsim.network.random import (
     Purpose,
@@ -87,7 +87,7 @@ def build_trains(model: Model, layout: Layout, blocks: range | None = None) -> T
     """The Poisson inputs of the cells of some blocks, or all."""
     mine = range(layout.blocks) if blocks is None else blocks
     real = np.dtype(model.run.precision)
-    inputs = model.poisson_inputs
+    inputs = model.inputs_of(PoissonInput)
     table = np.zeros((len(inputs), 8), np.int64)
     keys = np.zeros((len(inputs), 2), np.uint64)
     gaps = np.zeros(len(inputs))
@@ -131,7 +131,7 @@ def build_currents(model: Model, layout: Layout, blocks: range | None = None) ->
     rows: list[tuple[int, int, int, int, int]] = []
     amplitudes: list[npt.NDArray[np.float64]] = []
     offset = 0
-    inputs = model.step_currents
+    inputs = model.inputs_of(StepCurrent)
     for one, names in zip(inputs, _identities(inputs), strict=True):
         first, last = _driven(one, layout, mine)
         lane = layout.places[one.target].first

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from hhsim.model.cells import CellType, Mechanism, Population, SpikeRule, SpikeRuleName
+from hhsim.model.input import Arrival, Input
+from hhsim.model.inputs.poisson import PoissonInput
+from hhsim.model.inputs.step_current import StepCurrent
 from hhsim.model.run import Guards, Method, Precision, RunSettings, Trace, usual_precision
 from hhsim.model.values import (
     Constant,
@@ -61,6 +64,9 @@ __all__ = [
     "mean",
     "usual_precision",
 ]
+
+
+AnyInput = TypeVar("AnyInput", bound=Input)
 
 
 @dataclass(frozen=True)
@@ -143,35 +149,6 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class PoissonInput:
-    """An independent Poisson train for each cell from `start` to `stop`."""
-
-    target: str
-    nodes: tuple[int, int]  # half-open range
-    start: float  # ms
-    stop: float  # ms; infinity: to the end
-    rate: float  # 1/ms
-    weight: Value  # nS
-    receptor: str
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class StepCurrent:
-    """A constant current from `start` to `stop`."""
-
-    target: str
-    nodes: tuple[int, int]
-    start: float  # ms
-    stop: float  # ms
-    amplitude: Value  # pA
-    name: str = ""
-
-
-Input = PoissonInput | StepCurrent
-
-
-@dataclass(frozen=True)
 class Model:
     """Everything that decides what a run computes."""
 
@@ -188,29 +165,16 @@ class Model:
     def cell_of(self, population: str) -> CellType:
         return self.cells[self.populations[population].cell]
 
-    @property
-    def poisson_inputs(self) -> tuple[PoissonInput, ...]:
-        """Those inputs that are Poisson trains, by name; those of one name in the order of the config."""
-        return tuple(sorted(self._inputs_by_kind[0], key=lambda one: one.name))
+    def inputs_of(self, kind: type[AnyInput]) -> tuple[AnyInput, ...]:
+        """The inputs of a kind, by name; those of one name in the order of the config."""
+        own = [one for one in self.inputs if type(one) is kind]
+        return tuple(sorted(own, key=lambda one: one.name))
 
     @property
-    def step_currents(self) -> tuple[StepCurrent, ...]:
-        """Those inputs that are step currents, by name; those of one name in the order of the config."""
-        return tuple(sorted(self._inputs_by_kind[1], key=lambda one: one.name))
-
-    @property
-    def _inputs_by_kind(self) -> tuple[tuple[PoissonInput, ...], tuple[StepCurrent, ...]]:
-        trains: list[PoissonInput] = []
-        currents: list[StepCurrent] = []
-        for one in self.inputs:
-            match one:
-                case PoissonInput():
-                    trains.append(one)
-                case StepCurrent():
-                    currents.append(one)
-                case _:
-                    assert_never(one)
-        return tuple(trains), tuple(currents)
+    def arriving_inputs(self) -> tuple[tuple[Input, Arrival], ...]:
+        """The inputs whose spikes arrive at receptors: kind by kind, those of a kind as in `inputs_of`."""
+        ordered = sorted(self.inputs, key=lambda one: (one.kind, one.name))
+        return tuple((one, arrival) for one in ordered if (arrival := one.arrival) is not None)
 
     def expected_synapses(self, projection: Projection) -> float | None:
         """How many synapses a projection has, or has on average; None if only its edges file can tell."""

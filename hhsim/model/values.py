@@ -70,3 +70,16 @@ def constant(value: Value | None) -> float | None:
             return None
         case _:
             assert_never(value)
+
+
+def is_zero(value: Value) -> bool:
+    """Whether `value` is 0 for every cell or synapse."""
+    match value:
+        case Constant(number):
+            return number == 0.0
+        case Normal(middle, sd):
+            return middle == 0.0 and sd == 0.0
+        case Uniform(low, high):
+            return low == high == 0.0
+        case _:
+            assert_never(value)

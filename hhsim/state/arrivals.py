@@ -1,4 +1,4 @@
-"""Arrivals on their way into the conductances: one channel for each projection and each Poisson input.
+"""Arrivals on their way into the conductances: one channel for each projection and each input with spikes.
 
 With one weight for all, a channel counts spikes: exact in any order, and multiplied by the weight once.
 With individual weights it adds them up, always in the same order. A channel has a slot for each delay that
@@ -44,15 +44,15 @@ def channels_of(
 ) -> tuple[npt.NDArray[np.int64], tuple[int, int]]:
     """The channels of the cells in `blocks`, and how long `counts` and `sums` are.
 
-    Channels for the projections come in their order, then those for the Poisson inputs, in theirs.
+    Channels for the projections come in their order, then those for the inputs with spikes, in theirs.
     """
     rows = []
     for about, weight in zip(connections.projections, connections.uniform_weights, strict=True):
         first = int(about[SPAN_FIRST_LANE])
         rows.append((bool(np.isnan(weight)), first, first + int(about[SPAN_LANES]), int(about[SLOTS])))
-    for one in model.poisson_inputs:
+    for one, arrival in model.arriving_inputs:
         place = layout.places[one.target]
-        rows.append((constant(one.weight) is None, place.first, place.end, 1))
+        rows.append((constant(arrival.weight) is None, place.first, place.end, 1))
     channels = np.zeros((len(rows), CHANNEL_COLUMNS), np.int64)
     sizes = [0, 0]
     for channel, (individual, first, end, ring) in zip(channels, rows, strict=True):
@@ -87,10 +87,10 @@ def build_arrivals(
     for number, projection in enumerate(model.projections):
         weight = 1.0 if channels[number, SUMS] else float(connections.uniform_weights[number])
         entries += [(number, target, projection.receptor, weight) for target in projection.targets]
-    for number, one in enumerate(model.poisson_inputs, start=len(model.projections)):
-        common = constant(one.weight)
+    for number, (one, arrival) in enumerate(model.arriving_inputs, start=len(model.projections)):
+        common = constant(arrival.weight)
         weight = 1.0 if common is None else common
-        entries.append((number, one.target, one.receptor, weight))
+        entries.append((number, one.target, arrival.receptor, weight))
 
     by_population: dict[str, list[tuple[int, int, float]]] = {name: [] for name in model.populations}
     for number, target, receptor, weight in sorted(entries):

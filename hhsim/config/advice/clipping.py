@@ -15,10 +15,8 @@ from hhsim.model import (
     InitialValue,
     Model,
     Normal,
-    PoissonInput,
     Population,
     Steady,
-    StepCurrent,
     Uniform,
 )
 
@@ -37,13 +35,8 @@ def clipped(model: Model) -> Iterator[str]:
             if value is not None:
                 yield from note(f"projection[{i}].{key}", value, unit)
     for one in model.inputs:
-        match one:
-            case PoissonInput():
-                yield from note(f'weight of the poisson input of "{one.target}"', one.weight, "nS")
-            case StepCurrent():
-                yield from note(f'amplitude of the step_current input of "{one.target}"', one.amplitude, "pA")
-            case _:
-                assert_never(one)
+        for key, unit in one.drawn_keys():
+            yield from note(f"{key} of {one}", getattr(one, key), unit)
 
 
 def _cell(cell: CellType) -> Iterator[str]:

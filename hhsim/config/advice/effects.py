@@ -8,22 +8,16 @@ from typing import assert_never
 
 from hhsim.model import (
     AllToAll,
-    Constant,
     EdgesFromFile,
     FixedIndegree,
     FixedOutdegree,
-    Input,
     Model,
-    Normal,
     OneToOne,
     PairwiseBernoulli,
-    PoissonInput,
     Rule,
-    StepCurrent,
-    Uniform,
-    Value,
     constant,
 )
+from hhsim.model.values import is_zero
 
 
 def delays(model: Model) -> Iterator[str]:
@@ -47,18 +41,17 @@ def without_effect(model: Model) -> Iterator[str]:
         empty = _empty(projection.rule)
         if empty:
             yield f"projection[{i}] has no synapses: {empty}"
-        if _zero(projection.weight):
+        if projection.weight is not None and is_zero(projection.weight):
             yield f"projection[{i}] has no effect: its weight is 0 nS"
     for section in model.inputs:
-        what, reasons = _idle(section)
-        yield from (f"{what} has no effect: {reason}" for reason in reasons)
+        yield from (f"{section} has no effect: {reason}" for reason in section.idle())
         if section.start >= model.run.duration:
             yield (
-                f"{what} has no effect: it starts at {section.start:g} ms, but the run ends at "
+                f"{section} has no effect: it starts at {section.start:g} ms, but the run ends at "
                 f"{model.run.duration:g} ms"
             )
         elif section.start == section.stop:
-            yield f"{what} has no effect: it stops at {section.stop:g} ms, when it starts"
+            yield f"{section} has no effect: it stops at {section.stop:g} ms, when it starts"
 
 
 def _empty(rule: Rule) -> str:
@@ -72,31 +65,3 @@ def _empty(rule: Rule) -> str:
             return ""
         case _:
             assert_never(rule)
-
-
-def _idle(section: Input) -> tuple[str, list[str]]:
-    """What an input is called, and why it does nothing."""
-    match section:
-        case PoissonInput():
-            reasons = ["its rate is 0 Hz"] if section.rate == 0.0 else []
-            reasons += ["its weight is 0 nS"] if _zero(section.weight) else []
-            return f'the poisson input of "{section.target}"', reasons
-        case StepCurrent():
-            reasons = ["its amplitude is 0 pA"] if _zero(section.amplitude) else []
-            return f'the step_current input of "{section.target}"', reasons
-        case _:
-            assert_never(section)
-
-
-def _zero(value: Value | None) -> bool:
-    match value:
-        case None:
-            return False
-        case Constant(number):
-            return number == 0.0
-        case Normal(mean, sd):
-            return mean == 0.0 and sd == 0.0
-        case Uniform(low, high):
-            return low == high == 0.0
-        case _:
-            assert_never(value)
