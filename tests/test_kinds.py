@@ -31,8 +31,8 @@ from hhsim.network.plan import plan_projection
 from hhsim.network.stage import Stage
 from hhsim.simulation import memory
 from hhsim.simulation.estimate import shrinking
-from hhsim.state import arrivals
 from hhsim.state import build as state
+from hhsim.state import inboxes
 
 PACKAGE = Path(__file__).parents[1] / "hhsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -202,7 +202,7 @@ STAGES: dict[str, Callable[[], Any]] = {
     "input: currents": lambda: inputs.build_currents(INPUT, LAYOUT),
     "input: structure": lambda: structure_of(INPUT, next(iter(INPUT.cells.values()))),
     "input: advice": lambda: warnings(INPUT),
-    "input: arrivals": lambda: arrivals.channels_of(
+    "input: inboxes": lambda: inboxes.inboxes_of(
         INPUT, LAYOUT, connect(WHOLE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1), range(1)
     ),
     "method": lambda: methods.leads(FOREIGN),
