@@ -35,7 +35,7 @@ WINDOW = 1024  # steps
 RAREST = 1e-300  # spikes in a step; with fewer a train never fires
 
 # Columns of `Trains.table`.
-CHANNEL, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED, NUMBER = range(8)
+INBOX, FIRST, CELLS, OFFSET, ON, OFF, WEIGHTED, NUMBER = range(8)
 
 
 class Trains(NamedTuple):

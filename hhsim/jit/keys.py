@@ -21,8 +21,9 @@ COMPILED_FILES = (
     "jit/options.py", "jit/cache.py", "jit/intrinsics.py", "jit/structs.py", "channels/structure.py",
     "network/layout.py", "network/connections.py", "network/plan.py", "network/random.py", "network/rules.py",
     "network/sampling.py", "network/splits.py", "network/synapses.py", "network/fingerprint.py",
-    "state/build.py", "state/arrivals.py", "state/meeting.py", "state/samples.py", "inputs/build.py",
-    "kernels/cpu/cpu.py", "kernels/cpu/delivery.py", "kernels/cpu/parcels.py", "kernels/cpu/stopwatch.py",
+    "state/build.py", "state/inboxes.py", "state/log.py", "state/shares.py", "state/samples.py",
+    "inputs/build.py", "kernels/network.py", "kernels/cpu/parts.py", "kernels/cpu/delivery.py",
+    "kernels/cpu/meeting.py", "kernels/cpu/parcels.py", "kernels/cpu/stopwatch.py",
 )  # fmt: skip
 
 # The rooms and files that decide the bits of a run.

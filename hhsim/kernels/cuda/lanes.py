@@ -1,4 +1,4 @@
-"""What one thread does for the cell in its lane, beside the step: arrivals, currents, samples and spikes."""
+"""What one thread does for the cell in its lane, beside the step: inboxes, currents, samples and spikes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from hhsim.channels.structure import HUGE
 from hhsim.kernels.cuda.compiling import inline
 from hhsim.kernels.cuda.intrinsics import atomic_add, atomic_min
 from hhsim.kernels.cuda.tables import (
-    CHANNEL_COLUMNS,
-    CHANNELS,
     CLOCK_ROW,
     CURRENT_AMPLITUDES,
     CURRENT_COLUMNS,
@@ -25,12 +23,14 @@ from hhsim.kernels.cuda.tables import (
     END_TRACE,
     ENDS,
     ENTRIES,
-    ENTRY_CHANNEL,
     ENTRY_COLUMNS,
+    ENTRY_INBOX,
     FAILURE,
     FIRST_CURRENT,
     FIRST_TRACE,
     HISTORY,
+    INBOX_COLUMNS,
+    INBOXES,
     LANE_BITS,
     REFRACTORY,
     SHIFT,
@@ -45,7 +45,7 @@ from hhsim.kernels.cuda.tables import (
     TRACES,
 )
 from hhsim.network.layout import LANES
-from hhsim.state.arrivals import BASE, FIRST, RING, SUMS, WIDTH
+from hhsim.state.inboxes import BASE, FIRST, RING, SUMS, WIDTH
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
 
@@ -58,7 +58,7 @@ def fact(table: Any, place: Any) -> Any:
 
 @inline
 def slot_of(k: Any, slots: Any) -> Any:
-    """The slot for step k; most channels have one, and a remainder of 64 bits takes 90 instructions."""
+    """The slot for step k; most inboxes have one, and a remainder of 64 bits takes 90 instructions."""
     return k % slots if slots > 1 else np.int64(0)
 
 
@@ -103,13 +103,13 @@ def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: 
 
 @inline
 def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> Any:
-    """What arrives in an entry's channel at step k, a count or a sum of units; empties its slot."""
-    number = fact(tables, fact(tables, ENTRIES) + entry * ENTRY_COLUMNS + ENTRY_CHANNEL)
-    channel = fact(tables, CHANNELS) + number * CHANNEL_COLUMNS
-    slot = slot_of(k, fact(tables, channel + RING)) * fact(tables, channel + WIDTH)
-    at = index(fact(tables, channel + BASE) + slot + lane - fact(tables, channel + FIRST))
+    """What arrives in an entry's inbox at step k, a count or a sum of units; empties its slot."""
+    number = fact(tables, fact(tables, ENTRIES) + entry * ENTRY_COLUMNS + ENTRY_INBOX)
+    inbox = fact(tables, INBOXES) + number * INBOX_COLUMNS
+    slot = slot_of(k, fact(tables, inbox + RING)) * fact(tables, inbox + WIDTH)
+    at = index(fact(tables, inbox + BASE) + slot + lane - fact(tables, inbox + FIRST))
     amount = np.int64(0)
-    if fact(tables, channel + SUMS) != 0:
+    if fact(tables, inbox + SUMS) != 0:
         amount = sums[at]
         if amount != 0:
             sums[at] = 0

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from hhsim.inputs import build as inputs
-from hhsim.inputs.build import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
+from hhsim.inputs.build import CELLS, INBOX, OFF, OFFSET, ON, WINDOW
 from hhsim.inputs.build import FIRST as TRAIN_FIRST
 from hhsim.kernels.cuda import intrinsics
 from hhsim.kernels.cuda.compiling import call, cuda, inline, kernel
 from hhsim.kernels.cuda.lanes import fact, index
-from hhsim.kernels.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
+from hhsim.kernels.cuda.tables import FIRST_STEP, INBOX_COLUMNS, INBOXES, UPDATE_STEP
 from hhsim.network import random
-from hhsim.state.arrivals import BASE, FIRST, SUMS
+from hhsim.state.inboxes import BASE, FIRST, SUMS
 
 
 def _same(function: Any, **instead: Any) -> Any:
@@ -43,15 +43,15 @@ def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) 
         if not on <= k < table[OFF]:
             continue
         entering = k % WINDOW == 0 or k in (first_step, on)
-        channel = fact(tables, CHANNELS) + table[CHANNEL] * CHANNEL_COLUMNS
-        base = fact(tables, channel + BASE) + table[TRAIN_FIRST] - fact(tables, channel + FIRST)
+        inbox = fact(tables, INBOXES) + table[INBOX] * INBOX_COLUMNS
+        base = fact(tables, inbox + BASE) + table[TRAIN_FIRST] - fact(tables, inbox + FIRST)
         node = np.int64(cuda.grid(1))
         while node < table[CELLS]:
             cell = table[OFFSET] + node
             if entering:
                 enter_window(trains, train, cell, k)
             while trains.next[cell] == k:
-                if fact(tables, channel + SUMS) != 0:
+                if fact(tables, inbox + SUMS) != 0:
                     sums[index(base + node)] += trains.weights[cell]
                 else:
                     counts[index(base + node)] += np.uint32(1)

@@ -11,13 +11,13 @@ from hhsim.kernels.cuda.intrinsics import atomic_add
 from hhsim.kernels.cuda.lanes import fact, index, slot_of
 from hhsim.kernels.cuda.tables import (
     CAPACITY,
-    CHANNEL_COLUMNS,
-    CHANNELS,
     DELAY,
     ENDS,
     FAILURE,
     FIRST_STEP,
     HISTORY,
+    INBOX_COLUMNS,
+    INBOXES,
     LAG_BASE,
     LANES_IN_ALL,
     NO_FAILURE,
@@ -34,7 +34,7 @@ from hhsim.kernels.cuda.tables import (
     UPDATE_STEP,
     WEIGHT_BASE,
 )
-from hhsim.state.arrivals import WIDTH
+from hhsim.state.inboxes import WIDTH
 
 
 @kernel
@@ -49,7 +49,7 @@ def scatter(
     spikes: Any,
     ledger: Any,
 ) -> None:
-    """Begin the next step: bring the spikes whose least delay is over to their targets' arrivals.
+    """Begin the next step: bring the spikes whose least delay is over to their targets' inboxes.
 
     Its first thread decides whether there is a next step: not where the spikes of one more may find no room,
     nor after a potential that is not finite. Counts and whole units are exact in any order of additions.
@@ -74,7 +74,7 @@ def scatter(
             continue
         first_source, sources = fact(tables, about + SOURCE_FIRST), fact(tables, about + SOURCE_SIZE)
         slots = fact(tables, about + SLOTS)
-        width = fact(tables, fact(tables, CHANNELS) + number * CHANNEL_COLUMNS + WIDTH)
+        width = fact(tables, fact(tables, INBOXES) + number * INBOX_COLUMNS + WIDTH)
         base, slot = fact(tables, about + TARGET_BASE), slot_of(k, slots)
         weight_base, lag_base = fact(tables, about + WEIGHT_BASE), fact(tables, about + LAG_BASE)
         synapse_base = fact(tables, about + SYNAPSE_BASE)

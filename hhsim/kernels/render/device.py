@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hhsim.channels.structure import Structure, identifier
 from hhsim.formulas.linker import Linker
-from hhsim.kernels.cuda import driver
+from hhsim.kernels.cuda import update_text
 from hhsim.kernels.render.program import source, title_of
 from hhsim.kernels.render.step import Step
 from hhsim.network.layout import LANES
@@ -37,7 +37,7 @@ def render_for_device(structures: Sequence[Structure]) -> str:
     precision = structures[0].precision
     linker = Linker(precision)
     steps = [_render_lane(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
-    used = {*driver.advance_lane.__code__.co_names, *driver.update.__code__.co_names}
+    used = {*update_text.advance_lane.__code__.co_names, *update_text.update.__code__.co_names}
     names = [name for name in used if name in vars(tables) and name != "LANES"]
     title = title_of(structures)
     return "\n\n".join(
@@ -46,8 +46,8 @@ def render_for_device(structures: Sequence[Structure]) -> str:
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@inline\n{source(driver.advance_lane)}",
-            f"@kernel\n{source(driver.update)}",
+            f"@inline\n{source(update_text.advance_lane)}",
+            f"@kernel\n{source(update_text.update)}",
         ]
     )
 

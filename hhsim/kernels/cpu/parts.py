@@ -1,4 +1,4 @@
-"""Loops over steps, parts, blocks and lanes on the processor. No physics: that is in the rendered `step`.
+"""What a thread does for the cells of a part before and after their step; no physics.
 
 The network is cut by target: one thread at a time brings arrivals to the cells of a part, advances them, and
 writes their spikes into the part's portion of the log. Threads meet once an epoch, the longest time in which
@@ -9,51 +9,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from hhsim.channels.structure import HUGE
-from hhsim.inputs.build import Currents, Trains
-from hhsim.jit.options import compiled, compiled_inline, kernel
-from hhsim.kernels.cpu.delivery import bring_trains, deliver, index, receive
-from hhsim.network.connections import Connections
+from hhsim.inputs.build import Currents
+from hhsim.jit.options import compiled_inline, kernel
+from hhsim.kernels.cpu.delivery import bring_trains, deliver, index
+from hhsim.kernels.network import Network
 from hhsim.network.layout import LANES
-from hhsim.state.arrivals import Arrivals
 from hhsim.state.build import Cells, Work
-from hhsim.state.meeting import Log, Plan, claim, finish, settle, wait
 from hhsim.state.samples import Samples
-
-__all__ = [  # what a rendered module calls
-    "begin",
-    "claim",
-    "collect",
-    "finish",
-    "prepare",
-    "receive",
-    "settle",
-    "wait",
-]
+from hhsim.state.shares import Shares
 
 
-class Network(NamedTuple):
-    """All that a loop works on; compiled code has it as a struct (`hhsim.jit.structs`)."""
+class Task(NamedTuple):
+    """All that the threads of a process work on; compiled code has it as a struct (`hhsim.jit.structs`)."""
 
     steps: Any  # (structures,) uint64: where the compiled step of each structure begins
-    cells: Cells
     work: Work
-    connections: Connections
-    arrivals: Arrivals
-    trains: Trains
-    currents: Currents
-    samples: Samples
-    log: Log
-    plan: Plan
+    network: Network
 
 
 @kernel
-def begin(part: int, cells: Cells, plan: Plan, shift: int) -> None:
+def begin(part: int, cells: Cells, shares: Shares, shift: int) -> None:
     """Count the refractory clocks from this chunk's start, `shift` steps after that of the one before."""
-    for block in range(plan.cuts[part], plan.cuts[part + 1]):
+    for block in range(shares.cuts[part], shares.cuts[part + 1]):
         row = cells.clock_rows[cells.owners[block]] * LANES
         at = cells.starts[block] + index(row)
         for i in range(LANES):
@@ -74,14 +52,14 @@ def sample(part: int, k: int, first_step: int, cells: Cells, samples: Samples) -
 
 
 @kernel
-def apply_currents(part: int, k: int, cells: Cells, currents: Currents, plan: Plan) -> None:
+def apply_currents(part: int, k: int, cells: Cells, currents: Currents, shares: Shares) -> None:
     """Where a current goes on or off at step k, add up what flows from now on."""
     changed = False
     for i in range(currents.table.shape[0]):
         changed |= currents.table[i, 2] == k or currents.table[i, 3] == k
     if not changed:
         return
-    low, high = plan.cuts[part] * LANES, plan.cuts[part + 1] * LANES
+    low, high = shares.cuts[part] * LANES, shares.cuts[part + 1] * LANES
     for adding in range(2):
         for i in range(currents.table.shape[0]):
             first, last, on, off, offset = currents.table[i]
@@ -100,21 +78,21 @@ def apply_currents(part: int, k: int, cells: Cells, currents: Currents, plan: Pl
 @kernel
 def prepare(part: int, k: int, first_step: int, network: Network) -> None:
     """All that happens to a part's cells at t = k·dt, before they are advanced to t + dt."""
-    log, plan, cells = network.log, network.plan, network.cells
-    row = plan.history + k - first_step
-    log.ends[plan.own + part, row + 1] = log.ends[plan.own + part, row]
+    log, shares, cells = network.log, network.shares, network.cells
+    row = shares.history + k - first_step
+    log.ends[shares.own + part, row + 1] = log.ends[shares.own + part, row]
     sample(part, k, first_step, cells, network.samples)
-    apply_currents(part, k, cells, network.currents, plan)
-    bring_trains(part, k, first_step, network.trains, network.arrivals, plan)
-    deliver(part, k, row, log, network.connections, network.arrivals, plan)
+    apply_currents(part, k, cells, network.currents, shares)
+    bring_trains(part, k, first_step, network)
+    deliver(part, k, row, network)
 
 
 @compiled_inline
-def collect(part: int, block: int, k: int, now: int, row: int, network: Network) -> None:
+def collect(part: int, block: int, k: int, now: int, row: int, task: Task) -> None:
     """Write the spikes that `step` marked in a block into the log and set their refractory clocks."""
-    cells, work, log, plan = network.cells, network.work, network.log, network.plan
+    work, cells, log, shares = task.work, task.network.cells, task.network.log, task.network.shares
     words, marks = work.words[part], work.marks[part]
-    own = plan.own + part
+    own = shares.own + part
     for word in range(LANES // 8):
         if words[word] == 0:
             continue
@@ -131,30 +109,8 @@ def collect(part: int, block: int, k: int, now: int, row: int, network: Network)
                     log.failures[own, 1] = lane
             elif cells.state[clock] <= now:
                 end = log.ends[own, row + 1]
-                log.nodes[own, end] = lane
+                log.lanes[own, end] = lane
                 log.ends[own, row + 1] = end + 1
                 cells.state[clock] = now + cells.refractory[owner]
             else:
                 log.suppressed[own, owner] += 1
-
-
-@compiled
-def spikes_of(
-    log: Log, history: int, first_step: int, steps: int, first_lane: int, cells: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The spikes of a chunk in the lanes of one population: their steps and its cells, by time, then cell."""
-    count = 0
-    for part in range(log.nodes.shape[0]):
-        for spike in range(log.ends[part, history], log.ends[part, history + steps]):
-            count += 0 <= log.nodes[part, spike] - first_lane < cells
-    when, who = np.empty(count, np.int64), np.empty(count, np.int64)
-    at = 0
-    for row in range(history, history + steps):
-        for part in range(log.nodes.shape[0]):  # each owns the lanes above those of the part before
-            for spike in range(log.ends[part, row], log.ends[part, row + 1]):
-                cell = log.nodes[part, spike] - first_lane
-                if 0 <= cell < cells:
-                    when[at] = first_step + row - history
-                    who[at] = cell
-                    at += 1
-    return when, who
