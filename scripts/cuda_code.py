@@ -20,7 +20,7 @@ from typing import Any
 
 from hhsim.channels.structure import Structure, structure_of
 from hhsim.config import load
-from hhsim.inputs.build import Trains
+from hhsim.inputs.poisson import Trains
 from hhsim.kernels.cuda.compiling import cuda
 from hhsim.kernels.cuda.poisson import bring_trains
 from hhsim.kernels.cuda.scatter import scatter

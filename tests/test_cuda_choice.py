@@ -15,7 +15,7 @@ from runs import COBA_CELL
 from test_cuda_laws import EVERYTHING
 
 from hhsim.config import parse
-from hhsim.inputs.build import build_trains
+from hhsim.inputs.build import build_inputs
 from hhsim.kernels.cuda import tables as t
 from hhsim.network.build import connect
 from hhsim.network.connections import IN_DEGREE_MAX
@@ -99,7 +99,7 @@ def built(precision: str):
     model = parse(EVERYTHING.replace("DELAY", "0 ms"), run={"precision": precision}).model
     layout = lay_out(model)
     connections = connect(model, layout, [0, layout.blocks], np.dtype(precision), 1)
-    return connections, build_trains(model, layout)
+    return connections, build_inputs(model, layout).poisson
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

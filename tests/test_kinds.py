@@ -8,10 +8,11 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Union, assert_never, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 import pytest
+from input_examples import table_of
 
 from hhsim import model
 from hhsim.bench import scaling
@@ -26,7 +27,7 @@ from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused
 from hhsim.model import input as input_declarations
-from hhsim.model.input import Drawn, Input, Key, Number, ReceptorName
+from hhsim.model.input import Input
 from hhsim.model.inputs import KINDS
 from hhsim.network import random
 from hhsim.network.build import connect, memory_needed
@@ -193,23 +194,11 @@ def test_a_foreign_kind_is_refused_by(stage) -> None:
 # Inputs: a kind answers for itself, in a file of its name
 
 
-def example(key: Key) -> str:
-    """A value of a key, as a config has it."""
-    match key:
-        case Number(unit) | Drawn(unit):
-            return f'"{model.units.write(1.0, unit)}"'
-        case ReceptorName():
-            return '"exc"'
-        case _:
-            assert_never(key)
-
-
 def text_of(kind: type[Input]) -> str:
     """The config with an input of this kind in place of its own."""
-    keys = "".join(f"{name} = {example(key)}\n" for name, key in kind.own_keys().items())
     head, _, tail = CONFIG.partition("[[input]]")
     _, _, rest = tail.partition("\n[record]")
-    return f'{head}[[input]]\nmodel = "{kind.kind}"\ntarget = "exc"\n{keys}\n[record]{rest}'
+    return f"{head}{table_of(kind, 'exc')}\n[record]{rest}"
 
 
 inputs = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -239,8 +228,12 @@ def test_each_key_of_an_input_is_asked_for(kind: type[Input]) -> None:
 
 
 def test_a_kind_of_input_that_leaves_a_question_open_cannot_be_made() -> None:
+    facts = {"kind": "half", "flows": False}
+    for fact in facts:
+        with pytest.raises(TypeError, match=fact):
+            type("Half", (Input,), {name: value for name, value in facts.items() if name != fact})
     for answer in Input.__abstractmethods__:
-        members = {name: None for name in Input.__abstractmethods__ if name != answer}
+        members = facts | {name: None for name in Input.__abstractmethods__ if name != answer}
         half = type("Half", (Input,), members)
         with pytest.raises(TypeError, match=answer):
             half(target="exc", nodes=(0, 1), start=0.0, stop=1.0)

@@ -163,7 +163,7 @@ def test_each_rank_holds_its_share_and_no_more() -> None:
         arrays = (
             *(network.cells.state, network.inboxes.counts, network.inboxes.sums),
             *(network.connections.targets, network.connections.weights, network.connections.lags),
-            *(network.trains.next, network.currents.amplitudes, network.samples.places),
+            *(network.inputs.poisson.next, network.inputs.step_current.amplitudes, network.samples.places),
         )
         return [array.size for array in arrays]
 

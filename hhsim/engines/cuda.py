@@ -12,7 +12,7 @@ from hhsim.engines.base import Arrays
 from hhsim.engines.exchange import Alone
 from hhsim.engines.host import Host, Spikes
 from hhsim.errors import NotEnoughMemory
-from hhsim.inputs.build import CELLS, INBOX, OFFSET, WEIGHTED, Trains
+from hhsim.inputs.poisson import CELLS, INBOX, OFFSET, WEIGHTED, Trains
 from hhsim.jit import options as jit
 from hhsim.kernels.cuda import devices, memory
 from hhsim.kernels.cuda import tables as t
@@ -44,7 +44,7 @@ class Cuda:
         self.network = self.host.network
         self.index = index
         self.device = f"cuda:{index} ({devices.name_of(index)})"
-        self._units = t.units_of(self.network.connections, self.network.trains)
+        self._units = t.units_of(self.network.connections, self.network.inputs.poisson)
         self._state_is_old = False
         self._send()
 
@@ -89,7 +89,7 @@ class Cuda:
 
     def _whole_trains(self) -> Trains:
         """The Poisson inputs, with individual weights in whole numbers of the units of their inboxes."""
-        trains = self.network.trains
+        trains: Trains = self.network.inputs.poisson
         weights = trains.weights.astype(np.int64)
         for table in trains.table:
             if table[WEIGHTED]:
@@ -119,7 +119,7 @@ class Cuda:
         on = self._on_device
         names = ("tables", "targets", "row_starts", "weights", "lags", "counts", "sums", "spikes", "ledger")
         launches = [Launch(scatter, *shape_of_teams(), tuple(on[name] for name in names))]
-        inputs = self.network.trains.table
+        inputs = self.network.inputs.poisson.table
         if len(inputs):
             cells = int(inputs[:, CELLS].max())
             arguments = (on["tables"], self._trains, on["counts"], on["sums"], on["ledger"])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.channels.structure import LONGEST_CHUNK, structure_of
-from hhsim.inputs.build import build_currents, build_trains
+from hhsim.inputs.build import build_inputs
 from hhsim.jit.structs import pack, part_of
 from hhsim.kernels.network import Network
 from hhsim.model import Model
@@ -68,8 +68,7 @@ class Host:
             cells=cells,
             connections=connections,
             inboxes=build_inboxes(model, layout, connections, self.blocks),
-            trains=build_trains(model, layout, self.blocks),
-            currents=build_currents(model, layout, self.blocks),
+            inputs=build_inputs(model, layout, self.blocks),
             samples=build_samples(model, layout, cells, cut.cuts, self.chunk_steps),
             log=build_log(portions, capacity, history + self.chunk_steps, len(model.populations)),
             shares=shares,

@@ -22,8 +22,9 @@ COMPILED_FILES = (
     "network/layout.py", "network/connections.py", "network/plan.py", "network/random.py", "network/rules.py",
     "network/sampling.py", "network/splits.py", "network/synapses.py", "network/fingerprint.py",
     "state/build.py", "state/inboxes.py", "state/log.py", "state/shares.py", "state/samples.py",
-    "inputs/build.py", "kernels/network.py", "kernels/cpu/parts.py", "kernels/cpu/delivery.py",
+    "kernels/network.py", "kernels/cpu/parts.py", "kernels/cpu/delivery.py",
     "kernels/cpu/meeting.py", "kernels/cpu/parcels.py", "kernels/cpu/stopwatch.py",
+    *(f"inputs/{path.name}" for path in sorted((PACKAGE / "inputs").glob("*.py"))),
 )  # fmt: skip
 
 # The rooms and files that decide the bits of a run.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from hhsim.inputs.build import Currents, Trains
 from hhsim.network.connections import Connections
 from hhsim.state.build import Cells
 from hhsim.state.inboxes import Inboxes
@@ -19,8 +18,7 @@ class Network(NamedTuple):
     cells: Cells
     connections: Connections
     inboxes: Inboxes
-    trains: Trains
-    currents: Currents
+    inputs: Any  # the arrays of each kind (`hhsim.inputs.build.Inputs`)
     samples: Samples
     log: Log
     shares: Shares

@@ -65,6 +65,7 @@ class Input(ABC):
     """
 
     kind: ClassVar[str]  # what a config calls it: `model = "poisson"`
+    flows: ClassVar[bool]  # whether it is a current, added to the outer current of its cells
 
     target: str
     nodes: tuple[int, int]  # half-open range
@@ -72,10 +73,11 @@ class Input(ABC):
     stop: float  # ms; infinity: to the end
     name: str = ""
 
-    @property
-    @abstractmethod
-    def flows(self) -> bool:
-        """Whether it is a current, added to the outer current of its cells."""
+    def __init_subclass__(cls) -> None:
+        """Raises TypeError for a kind without one of the two facts above."""
+        for fact in ("kind", "flows"):
+            if not hasattr(cls, fact):
+                raise TypeError(f"{cls.__name__} does not say its {fact}")
 
     @property
     @abstractmethod

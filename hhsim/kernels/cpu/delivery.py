@@ -1,4 +1,4 @@
-"""Spikes on their way: from Poisson inputs and from the log to the inboxes, and on to the conductances."""
+"""Spikes on their way: from the log to the inboxes, and on to the conductances."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.inputs.build import (
-    CELLS,
-    INBOX,
-    OFF,
-    OFFSET,
-    ON,
-    WEIGHTED,
-    WINDOW,
-    draw_next,
-    enter_window,
-)
-from hhsim.inputs.build import FIRST as TRAIN_FIRST
 from hhsim.jit.intrinsics import prefetch
-from hhsim.jit.options import compiled, compiled_inline, inline, kernel
+from hhsim.jit.options import compiled_inline, inline, kernel
 from hhsim.kernels.network import Network
 from hhsim.network.connections import (
     DELAY,
@@ -37,33 +25,6 @@ from hhsim.network.layout import LANES
 from hhsim.state.inboxes import BASE, ENTRY_INBOX, ENTRY_ROW, FIRST, RING, SUMS, WIDTH
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
-
-
-@compiled
-def bring_trains(part: int, k: int, first_step: int, network: Network) -> None:
-    """Let the spikes of the Poisson inputs arrive that fall into step k."""
-    trains, inboxes, shares = network.trains, network.inboxes, network.shares
-    low, high = shares.cuts[part] * LANES, shares.cuts[part + 1] * LANES
-    for train in range(trains.table.shape[0]):
-        table = trains.table[train]
-        on = table[ON]
-        if not on <= k < table[OFF]:
-            continue
-        first = max(table[TRAIN_FIRST], low)
-        last = min(table[TRAIN_FIRST] + table[CELLS], high)
-        entering = k % WINDOW == 0 or k in (first_step, on)
-        inbox = inboxes.table[table[INBOX]]
-        for lane in range(first, last):
-            cell = table[OFFSET] + lane - table[TRAIN_FIRST]
-            if entering:
-                enter_window(trains, train, cell, k)
-            while trains.next[cell] == k:
-                at = inbox[BASE] + lane - inbox[FIRST]
-                if table[WEIGHTED]:
-                    inboxes.sums[at] += trains.weights[cell]
-                else:
-                    inboxes.counts[at] += np.uint8(1)
-                draw_next(trains, train, cell, k // WINDOW)
 
 
 AHEAD = 8  # spikes between the one whose row is delivered and the one whose row is asked for

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
     from numba import prange
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from hhsim.kernels.cpu.meeting import claim, finish, settle, wait
     from hhsim.kernels.cpu.parts import begin, collect, prepare
     from hhsim.kernels.cpu.stopwatch import DELIVERY, DETECTION, RECEPTION, UPDATE, WAITING, lap
+
+    def drive(part: int, k: int, first_step: int, network: Any) -> None:
+        """Let the inputs of every kind act on a part at step k (`hhsim.kernels.render.inputs`)."""
 
 
 def advance_parts(worker, begin_step, end_step, first_step, shift, task):  # type: ignore[no-untyped-def]
@@ -41,6 +46,7 @@ def advance_parts(worker, begin_step, end_step, first_step, shift, task):  # typ
                 begin(part, cells, shares, shift)
             for k in range(reached, until):
                 prepare(part, k, first_step, network)
+                drive(part, k, first_step, network)
                 moment = lap(ticks, DELIVERY, moment)  # timed
                 now = k - first_step
                 row = shares.history + now

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hhsim.channels.structure import HUGE
-from hhsim.inputs.build import Currents
 from hhsim.jit.options import compiled_inline, kernel
-from hhsim.kernels.cpu.delivery import bring_trains, deliver, index
+from hhsim.kernels.cpu.delivery import deliver, index
 from hhsim.kernels.network import Network
 from hhsim.network.layout import LANES
 from hhsim.state.build import Cells, Work
@@ -52,38 +51,24 @@ def sample(part: int, k: int, first_step: int, cells: Cells, samples: Samples) -
 
 
 @kernel
-def apply_currents(part: int, k: int, cells: Cells, currents: Currents, shares: Shares) -> None:
-    """Where a current goes on or off at step k, add up what flows from now on."""
-    changed = False
-    for i in range(currents.table.shape[0]):
-        changed |= currents.table[i, 2] == k or currents.table[i, 3] == k
-    if not changed:
-        return
-    low, high = shares.cuts[part] * LANES, shares.cuts[part + 1] * LANES
-    for adding in range(2):
-        for i in range(currents.table.shape[0]):
-            first, last, on, off, offset = currents.table[i]
-            if adding == 1 and not on <= k < off:
-                continue
-            for lane in range(max(first, low), min(last, high)):
-                block = lane // LANES
-                row = cells.current_rows[cells.owners[block]]
-                at = cells.starts[block] + index(row * LANES + lane % LANES)
-                if adding == 0:
-                    cells.state[at] = 0
-                else:
-                    cells.state[at] += currents.amplitudes[offset + lane - first]
+def clear_currents(part: int, network: Network) -> None:
+    """Set the outer currents of a part to 0, for all that flow to be added up anew."""
+    cells, shares = network.cells, network.shares
+    for block in range(shares.cuts[part], shares.cuts[part + 1]):
+        row = cells.current_rows[cells.owners[block]]
+        if row >= 0:
+            at = cells.starts[block] + index(row * LANES)
+            for i in range(LANES):
+                cells.state[at + index(i)] = 0
 
 
 @kernel
 def prepare(part: int, k: int, first_step: int, network: Network) -> None:
-    """All that happens to a part's cells at t = k·dt, before they are advanced to t + dt."""
-    log, shares, cells = network.log, network.shares, network.cells
+    """Record a part's cells at t = k·dt, and bring them the spikes of others that arrive then."""
+    log, shares = network.log, network.shares
     row = shares.history + k - first_step
     log.ends[shares.own + part, row + 1] = log.ends[shares.own + part, row]
-    sample(part, k, first_step, cells, network.samples)
-    apply_currents(part, k, cells, network.currents, shares)
-    bring_trains(part, k, first_step, network)
+    sample(part, k, first_step, network.cells, network.samples)
     deliver(part, k, row, network)
 
 

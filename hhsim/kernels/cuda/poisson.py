@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.inputs import build as inputs
-from hhsim.inputs.build import CELLS, INBOX, OFF, OFFSET, ON, WINDOW
-from hhsim.inputs.build import FIRST as TRAIN_FIRST
+from hhsim.inputs import poisson as inputs
+from hhsim.inputs.poisson import CELLS, INBOX, OFF, OFFSET, ON, WINDOW
+from hhsim.inputs.poisson import FIRST as TRAIN_FIRST
 from hhsim.kernels.cuda import intrinsics
 from hhsim.kernels.cuda.compiling import call, cuda, inline, kernel
 from hhsim.kernels.cuda.lanes import fact, index

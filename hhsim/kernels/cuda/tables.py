@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.inputs.build import CELLS, OFFSET, WEIGHTED, Trains
+from hhsim.inputs.poisson import CELLS, OFFSET, WEIGHTED, Trains
 from hhsim.kernels.network import Network
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections
@@ -124,7 +124,7 @@ def whole(weights: npt.NDArray[Any], unit: float | npt.NDArray[np.float64]) -> n
 def build_tables(layout: Layout, network: Network, units: npt.NDArray[np.float64], capacity: int) -> Tables:
     """The tables of a whole network, in one part; `capacity` is the room for spikes of a chunk."""
     cells, connections, inboxes = network.cells, network.connections, network.inboxes
-    currents = network.currents
+    currents = network.inputs.step_current
     owners = len(layout.places)
     numbers = [cells.parameters.ravel(), np.zeros(len(inboxes.weights)), currents.amplitudes]
     begins = np.cumsum([0, *(len(each) for each in numbers)]).tolist()

@@ -22,6 +22,7 @@ from hhsim.channels.structure import Structure
 from hhsim.errors import ChannelRefused, FileFailed
 from hhsim.formulas.linker import Linker
 from hhsim.kernels.cpu import loop_text
+from hhsim.kernels.render.inputs import render_inputs
 from hhsim.kernels.render.step import render_step
 from hhsim.system import trust
 
@@ -51,7 +52,7 @@ import numpy as np
 
 from hhsim.kernels.cpu.delivery import receive
 from hhsim.kernels.cpu.meeting import claim, finish, settle, wait
-from hhsim.kernels.cpu.parts import begin, collect, prepare
+from hhsim.kernels.cpu.parts import begin, clear_currents, collect, prepare
 from hhsim.jit.options import kernel, kernel_parallel, prange
 from hhsim.jit.structs import call
 '''
@@ -84,6 +85,7 @@ def render_loop(timed: bool = False) -> str:
     return "\n\n".join(
         [
             LOOP_HEADER + (TIMED_HEADER if timed else ""),
+            render_inputs(),
             f"@kernel\n{source(loop_text.advance_parts, timed)}",
             f"@kernel_parallel\n{source(loop_text.advance, timed)}",
         ]
