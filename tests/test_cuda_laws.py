@@ -240,11 +240,11 @@ def test_the_order_in_which_threads_write_spikes_down_does_not_matter(monkeypatc
         nonlocal crowded
         ends = self._ledger[-self.network.log.ends.shape[1] :][: self.network.shares.history + steps + 1]
         lanes = np.empty(ends[-1], np.int32)
-        memory.fetch(self._on_device["spikes"], lanes)
+        memory.fetch(self._arrays.spikes, lanes)
         for low, high in pairwise(ends.tolist()):
             lanes[low:high] = lanes[low:high][::-1].copy()
             crowded += high - low > 1
-        memory.replace(self._on_device["spikes"], lanes)
+        memory.replace(self._arrays.spikes, lanes)
         fetch_log(self, first, steps)
 
     monkeypatch.setattr(Cuda, "_fetch_log", reversed_within_steps)

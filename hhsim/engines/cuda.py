@@ -16,6 +16,7 @@ from hhsim.inputs.poisson import CELLS, INBOX, OFFSET, WEIGHTED, Trains
 from hhsim.jit import options as jit
 from hhsim.kernels.cuda import devices, memory
 from hhsim.kernels.cuda import tables as t
+from hhsim.kernels.cuda.arrays import Arrays as DeviceArrays
 from hhsim.kernels.render import compiling, load
 from hhsim.kernels.render.device import render_for_device
 from hhsim.model import Model
@@ -54,29 +55,26 @@ class Cuda:
         tables = t.build_tables(self.host.layout, network, self._units, self._capacity())
         populations = len(self.host.model.populations)
         self._ledger = np.zeros(t.SUPPRESSED + populations + network.log.ends.shape[1], np.int64)
-        own = {
-            "state": network.cells.state,
-            "numbers": tables.numbers,
-            "tables": tables.tables,
-            "targets": network.connections.targets,
-            "row_starts": network.connections.row_starts,
-            "weights": self._whole_weights(),
-            "lags": network.connections.lags,
-            "ledger": self._ledger,
-        }
-        room = {
-            "counts": (network.inboxes.counts.size, np.uint32),
-            "sums": (network.inboxes.sums.size, np.int64),
-            "spikes": (self._capacity(), np.int32),
-            "frames": (network.samples.frames.size, np.float32),
-        }
-        needed = sum(array.nbytes for array in own.values())
-        needed += sum(size * np.dtype(kind).itemsize for size, kind in room.values())
+        synapses, inboxes = network.connections, network.inboxes
+        arrays = DeviceArrays(
+            state=network.cells.state,
+            numbers=tables.numbers,
+            tables=tables.tables,
+            ledger=self._ledger,
+            targets=synapses.targets,
+            row_starts=synapses.row_starts,
+            lags=synapses.lags,
+            weights=self._whole_weights(),
+            counts=np.zeros(inboxes.counts.size, np.uint32),
+            sums=np.zeros(inboxes.sums.size, np.int64),
+            spikes=np.zeros(self._capacity(), np.int32),
+            frames=np.zeros(network.samples.frames.size, np.float32),
+        )
+        needed = sum(array.nbytes for array in arrays)
         free = memory.free_bytes()
         if needed > free:
             raise NotEnoughMemory(needed, int(free), f"the network on {self.device}")
-        self._on_device: dict[str, Any] = {name: memory.send(array) for name, array in own.items()}
-        self._on_device |= {name: memory.take(size, kind) for name, (size, kind) in room.items()}
+        self._arrays = DeviceArrays(*map(memory.send, arrays))
         self._trains = Trains(*map(memory.send, self._whole_trains()))
 
     def _capacity(self) -> int:
@@ -116,18 +114,13 @@ class Cuda:
         from hhsim.kernels.cuda.poisson import bring_trains
         from hhsim.kernels.cuda.scatter import scatter
 
-        on = self._on_device
-        names = ("tables", "targets", "row_starts", "weights", "lags", "counts", "sums", "spikes", "ledger")
-        launches = [Launch(scatter, *shape_of_teams(), tuple(on[name] for name in names))]
+        launches = [Launch(scatter, *shape_of_teams(), (self._arrays,))]
         inputs = self.network.inputs.poisson.table
         if len(inputs):
-            cells = int(inputs[:, CELLS].max())
-            arguments = (on["tables"], self._trains, on["counts"], on["sums"], on["ledger"])
-            launches.append(Launch(bring_trains, *shape_of_lanes(cells, LANES), arguments))
+            shape = shape_of_lanes(int(inputs[:, CELLS].max()), LANES)
+            launches.append(Launch(bring_trains, *shape, (self._arrays, self._trains)))
         update = load(render_for_device(self.host.structures)).update
-        taken = ("state", "numbers", "tables", "counts", "sums", "spikes", "ledger", "frames")
-        shape = shape_of_lanes(self.host.layout.lanes, LANES)
-        launches.append(Launch(update, *shape, tuple(on[name] for name in taken)))
+        launches.append(Launch(update, *shape_of_lanes(self.host.layout.lanes, LANES), (self._arrays,)))
         self._write_ledger(0, 0, failure=0)  # so that no kernel does anything
         with compiling(self.host.structures):
             self._recorded = Steps(launches, self.index)
@@ -137,10 +130,10 @@ class Cuda:
         """Advance from step `first` up to `end`; returns the step that was reached."""
         self._write_ledger(first, shift)
         self._recorded.run(end - first)
-        memory.fetch(self._on_device["ledger"], self._ledger)
+        memory.fetch(self._arrays.ledger, self._ledger)
         reached = int(self._ledger[t.SCATTER_STEP])
         self._fetch_log(first, reached - first)
-        memory.fetch(self._on_device["frames"], self.network.samples.frames)
+        memory.fetch(self._arrays.frames, self.network.samples.frames)
         self._state_is_old = True
         return reached
 
@@ -156,7 +149,7 @@ class Cuda:
         self._ledger[: t.SUPPRESSED] = first, -1, first, shift, failure
         self._ledger[t.SUPPRESSED : ends] = log.suppressed[0]
         self._ledger[ends : ends + rows] = log.ends[0, :rows]
-        memory.replace(self._on_device["ledger"], self._ledger)
+        memory.replace(self._arrays.ledger, self._ledger)
 
     def _fetch_log(self, first: int, steps: int) -> None:
         """Bring the spikes of a chunk to the host; within a step the device has them in any order."""
@@ -168,7 +161,7 @@ class Cuda:
         count = int(log.ends[0, rows])
         if count:
             lanes = np.empty(count, np.int32)
-            memory.fetch(self._on_device["spikes"], lanes)
+            memory.fetch(self._arrays.spikes, lanes)
             row = np.repeat(np.arange(rows), np.diff(log.ends[0, : rows + 1]))
             log.lanes[0, :count] = lanes[np.lexsort((lanes, row))]
         failure = int(self._ledger[t.FAILURE])
@@ -198,7 +191,7 @@ class Cuda:
 
     def _send_history(self) -> None:
         log = self.network.log
-        memory.replace(self._on_device["spikes"], log.lanes[0, : log.ends[0, self.network.shares.history]])
+        memory.replace(self._arrays.spikes, log.lanes[0, : log.ends[0, self.network.shares.history]])
 
     def values_of(self, population: str, name: str) -> npt.NDArray[np.floating]:
         """One state of all cells of a population, as it is now."""
@@ -207,15 +200,15 @@ class Cuda:
 
     def _fetch_state(self) -> None:
         if self._state_is_old:
-            memory.fetch(self._on_device["state"], self.network.cells.state)
+            memory.fetch(self._arrays.state, self.network.cells.state)
             self._state_is_old = False
 
     def snapshot(self) -> Arrays:
         """As on the processor, but with sums of weights in float64, which holds sums of units exactly."""
         self._fetch_state()
-        memory.fetch(self._on_device["counts"], self.network.inboxes.counts)
+        memory.fetch(self._arrays.counts, self.network.inboxes.counts)
         sums = np.zeros(self.network.inboxes.sums.shape)
-        memory.fetch(self._on_device["sums"], sums)
+        memory.fetch(self._arrays.sums, sums)
         arrays = snapshot.take(self.host, Alone(), [self.host.blocks])
         return {
             **arrays,
@@ -226,9 +219,9 @@ class Cuda:
     def restore(self, arrays: Arrays) -> None:
         """Go on from a snapshot; raises ValueError for that of another network."""
         snapshot.put_back(self.host, Alone(), [self.host.blocks], arrays)
-        memory.replace(self._on_device["state"], self.network.cells.state)
-        memory.replace(self._on_device["counts"], self.network.inboxes.counts.astype(np.uint32))
-        memory.replace(self._on_device["sums"], t.whole(arrays["sums"], self._unit_of_sums()))
+        memory.replace(self._arrays.state, self.network.cells.state)
+        memory.replace(self._arrays.counts, self.network.inboxes.counts.astype(np.uint32))
+        memory.replace(self._arrays.sums, t.whole(arrays["sums"], self._unit_of_sums()))
         self._send_history()
         self._state_is_old = False
 

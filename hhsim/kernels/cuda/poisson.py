@@ -32,8 +32,9 @@ enter_window = call(_same(inputs.enter_window, draw_next=draw_next))
 
 
 @kernel
-def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) -> None:
+def bring_trains(arrays: Any, trains: Any) -> None:
     """Let the spikes of the Poisson inputs arrive that fall into this step."""
+    tables, ledger = arrays.tables, arrays.ledger
     k, first_step = fact(ledger, UPDATE_STEP), fact(ledger, FIRST_STEP)
     if k < 0:
         return
@@ -52,8 +53,8 @@ def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) 
                 enter_window(trains, train, cell, k)
             while trains.next[cell] == k:
                 if fact(tables, inbox + SUMS) != 0:
-                    sums[index(base + node)] += trains.weights[cell]
+                    arrays.sums[index(base + node)] += trains.weights[cell]
                 else:
-                    counts[index(base + node)] += np.uint32(1)
+                    arrays.counts[index(base + node)] += np.uint32(1)
                 draw_next(trains, train, cell, k // WINDOW)
             node += cuda.gridsize(1)

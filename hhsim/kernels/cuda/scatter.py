@@ -38,22 +38,14 @@ from hhsim.state.inboxes import WIDTH
 
 
 @kernel
-def scatter(
-    tables: Any,
-    targets: Any,
-    row_starts: Any,
-    weights: Any,
-    lags: Any,
-    counts: Any,
-    sums: Any,
-    spikes: Any,
-    ledger: Any,
-) -> None:
+def scatter(arrays: Any) -> None:
     """Begin the next step: bring the spikes whose least delay is over to their targets' inboxes.
 
     Its first thread decides whether there is a next step: not where the spikes of one more may find no room,
     nor after a potential that is not finite. Counts and whole units are exact in any order of additions.
     """
+    tables, ledger, spikes = arrays.tables, arrays.ledger, arrays.spikes
+    targets, row_starts, weights, lags = arrays.targets, arrays.row_starts, arrays.weights, arrays.lags
     k = fact(ledger, SCATTER_STEP)
     ends = fact(tables, ENDS)
     row = fact(tables, HISTORY) + k - fact(ledger, FIRST_STEP)
@@ -94,7 +86,7 @@ def scatter(
                     later -= slots if later >= slots else 0
                 at = base + later * width + np.int64(targets[index(synapse_base + own)])
                 if weight_base >= 0:
-                    atomic_add(sums, index(at), np.int64(weights[index(weight_base + own)]))
+                    atomic_add(arrays.sums, index(at), np.int64(weights[index(weight_base + own)]))
                 else:
-                    atomic_add(counts, index(at), np.uint32(1))
+                    atomic_add(arrays.counts, index(at), np.uint32(1))
                 own += cuda.blockDim.x

@@ -18,6 +18,7 @@ Rendered by hhsim from its channels and methods, for a CUDA device; edit those i
 
 import numpy as np
 
+from hhsim.kernels.cuda.arrays import Place
 from hhsim.kernels.cuda.compiling import cuda, inline, kernel
 from hhsim.kernels.cuda.intrinsics import scale
 from hhsim.kernels.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
