@@ -70,3 +70,14 @@ def constant(value: Value | None) -> float | None:
             return None
         case _:
             assert_never(value)
+
+
+def in_file(value: InitialValue) -> bool:
+    """Whether initial values stand in a file, which fixes the size of the population."""
+    match value:
+        case FromFile():
+            return True
+        case Constant() | Normal() | Uniform() | Steady():
+            return False
+        case _:
+            assert_never(value)
