@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,19 +20,14 @@ from hhsim.channels.structure import structure_of
 from hhsim.config import parse, schema
 from hhsim.config import write as writing
 from hhsim.config.advice import warnings
-from hhsim.config.checks import check
-from hhsim.config.problems import Report
-from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused
 from hhsim.model import input as input_declarations
 from hhsim.model.input import Input
 from hhsim.model.inputs import KINDS
 from hhsim.network import random
-from hhsim.network.build import connect, memory_needed
+from hhsim.network.build import connect
 from hhsim.network.layout import lay_out
-from hhsim.network.plan import plan_projection
-from hhsim.network.stage import Stage
 from hhsim.simulation import memory
 from hhsim.simulation.estimate import shrinking
 from hhsim.state import build as state
@@ -57,8 +51,8 @@ MEMBERS = {each.__name__ for each in KINDS.values()}.union(*unions().values())
 
 
 def test_the_unions_are_found() -> None:
-    assert {"Rule", "Key", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
-    assert {"Constant", "AllToAll", "PoissonInput", "Steady"} <= MEMBERS
+    assert {"Key", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
+    assert {"Constant", "PoissonInput", "Steady"} <= MEMBERS
 
 
 def names_in(node: ast.AST) -> set[str]:
@@ -122,47 +116,12 @@ def with_initial(value: Any) -> model.Model:
     return replace(WHOLE, populations=WHOLE.populations | {"exc": exc})
 
 
-RULE, WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("rule", "weight", "delay"))
+WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("weight", "delay"))
 INITIAL = with_initial(FOREIGN)
 LAYOUT = lay_out(WHOLE)
-SIZES = {"exc": 20, "inh": 5}
-
-
-def planned(one: model.Model) -> Any:
-    return plan_projection(one, LAYOUT, LAYOUT.cuts(1), 0, np.zeros(1, np.int64))
-
-
-def counted(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    stage.count(np.zeros(1, np.uint32), np.uint32)
-
-
-def kept(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    list(stage._keep((0, 1), np.zeros(1, np.uint32), np.dtype(np.uint32)))
-
-
-def checked() -> None:
-    """A section of a config with a foreign rule."""
-    report = Report("here")
-    document = read(tomllib.loads(CONFIG), report, Path())
-    document.projections[0] = document.projections[0].model_copy(update={"rule": FOREIGN})  # type: ignore[union-attr]
-    check(document, report)
 
 
 STAGES: dict[str, Callable[[], Any]] = {
-    "rule: write": lambda: write(RULE),
-    "rule: check": checked,
-    "rule: expected synapses": lambda: RULE.expected_synapses(RULE.projections[0]),
-    "rule: plan": lambda: planned(RULE),
-    "rule: count": lambda: counted(RULE),
-    "rule: keep": lambda: kept(RULE),
-    "rule: connect": lambda: connect(RULE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
-    "rule: memory": lambda: memory_needed(RULE, 1),
-    "rule: can shrink": lambda: shrinking.can_shrink(RULE),
-    "rule: shrink": lambda: shrinking.shrunk(RULE, 0.5),
-    "rule: scale": lambda: scaling._rule(RULE, RULE.projections[0], SIZES),
-    "rule: advice": lambda: warnings(RULE),
     "weight: write": lambda: write(WEIGHT),
     "weight: connect": lambda: connect(WEIGHT, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
     "weight: advice": lambda: warnings(WEIGHT),
@@ -178,7 +137,7 @@ STAGES: dict[str, Callable[[], Any]] = {
     "initial: write": lambda: write(INITIAL),
     "initial: draw": lambda: state.initial_values(INITIAL, INITIAL.populations["exc"]),
     "initial: can shrink": lambda: shrinking.can_shrink(INITIAL),
-    "initial: scale": lambda: list(scaling._reasons(INITIAL, SIZES)),
+    "initial: scale": lambda: scaling.scaled(INITIAL, 7),
     "input key: read": lambda: schema._reader(FOREIGN),
     "input key: write": lambda: writing._key(1.0, FOREIGN),
     "method": lambda: methods.leads(FOREIGN),

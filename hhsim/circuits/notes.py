@@ -12,17 +12,12 @@ from hhsim.circuits.nodes import open_nodes
 from hhsim.circuits.table import Table
 from hhsim.errors import FileFailed
 from hhsim.model import (
-    AllToAll,
     Constant,
     EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     FromFile,
     InitialValue,
     Model,
     Normal,
-    OneToOne,
-    PairwiseBernoulli,
     Population,
     Projection,
     Steady,
@@ -38,16 +33,11 @@ def file_notes(model: Model) -> Iterator[str]:
     """A sentence for each thing; none of a file that cannot be read, which the run will refuse."""
     for index, projection in enumerate(model.projections):
         rule = projection.rule
-        match rule:
-            case EdgesFromFile():
-                try:
-                    yield from list(_of_edges(f"projection[{index}]", projection, rule))
-                except FileFailed:
-                    continue
-            case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
+        if isinstance(rule, EdgesFromFile):
+            try:
+                yield from list(_of_edges(f"projection[{index}]", projection, rule))
+            except FileFailed:
                 continue
-            case _:
-                assert_never(rule)
     for population in model.populations.values():
         try:
             yield from list(_of_nodes(model, population))

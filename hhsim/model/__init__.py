@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from hhsim.model.cells import CellType, Mechanism, Population, SpikeRule, SpikeRuleName
 from hhsim.model.input import Arrival, Input
 from hhsim.model.inputs.poisson import PoissonInput
 from hhsim.model.inputs.step_current import StepCurrent
+from hhsim.model.rules import (
+    AllToAll,
+    EdgesFromFile,
+    Ends,
+    FixedIndegree,
+    FixedOutdegree,
+    OneToOne,
+    PairwiseBernoulli,
+    Rule,
+)
 from hhsim.model.run import Guards, Method, Precision, RunSettings, Trace, usual_precision
 from hhsim.model.values import (
     Constant,
@@ -25,6 +34,7 @@ from hhsim.model.values import (
     Uniform,
     Value,
     constant,
+    in_file,
     mean,
 )
 
@@ -33,6 +43,7 @@ __all__ = [
     "CellType",
     "Constant",
     "EdgesFromFile",
+    "Ends",
     "FixedIndegree",
     "FixedOutdegree",
     "FromFile",
@@ -60,82 +71,12 @@ __all__ = [
     "Value",
     "constant",
     "in_file",
-    "is_random",
     "mean",
     "usual_precision",
 ]
 
 
 AnyInput = TypeVar("AnyInput", bound=Input)
-
-
-@dataclass(frozen=True)
-class PairwiseBernoulli:
-    p: float
-
-
-@dataclass(frozen=True)
-class FixedOutdegree:
-    """Each source has `k` targets in the union of the target populations."""
-
-    k: int
-    replacement: bool = False
-    autapses: bool = True
-
-
-@dataclass(frozen=True)
-class FixedIndegree:
-    """Each target has `k` sources."""
-
-    k: int
-    replacement: bool = False
-    autapses: bool = True
-
-
-@dataclass(frozen=True)
-class OneToOne:
-    pass
-
-
-@dataclass(frozen=True)
-class AllToAll:
-    pass
-
-
-@dataclass(frozen=True)
-class EdgesFromFile:
-    """The edges of the population `edges` in a SONATA edges file, and the table of their types."""
-
-    path: Path
-    edges: str
-    edge_types: Path | None = None
-
-
-Rule = PairwiseBernoulli | FixedOutdegree | FixedIndegree | OneToOne | AllToAll | EdgesFromFile
-
-
-def is_random(rule: Rule) -> bool:
-    """Whether the number of synapses that `rule` makes is drawn."""
-    match rule:
-        case PairwiseBernoulli():
-            return True
-        case FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll() | EdgesFromFile():
-            return False
-        case _:
-            assert_never(rule)
-
-
-def in_file(given: Rule | InitialValue) -> bool:
-    """Whether synapses or initial values stand in a file, which fixes the sizes of the populations."""
-    match given:
-        case EdgesFromFile() | FromFile():
-            return True
-        case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
-            return False
-        case Constant() | Normal() | Uniform() | Steady():
-            return False
-        case _:
-            assert_never(given)
 
 
 @dataclass(frozen=True)
@@ -176,23 +117,15 @@ class Model:
         ordered = sorted(self.inputs, key=lambda one: (one.kind, one.name))
         return tuple((one, arrival) for one in ordered if (arrival := one.arrival) is not None)
 
+    def ends_of(self, projection: Projection) -> Ends:
+        """The cells that a projection joins."""
+        targets = set(projection.targets)
+        return Ends(
+            self.populations[projection.source].size,
+            sum(self.populations[name].size for name in targets),
+            projection.source in targets,
+        )
+
     def expected_synapses(self, projection: Projection) -> float | None:
         """How many synapses a projection has, or has on average; None if only its edges file can tell."""
-        sources = self.populations[projection.source].size
-        targets = sum(self.populations[name].size for name in set(projection.targets))
-        rule = projection.rule
-        match rule:
-            case PairwiseBernoulli(p):
-                return p * sources * targets
-            case FixedOutdegree(k):
-                return k * sources
-            case FixedIndegree(k):
-                return k * targets
-            case OneToOne():
-                return sources
-            case AllToAll():
-                return sources * targets
-            case EdgesFromFile():
-                return None
-            case _:
-                assert_never(rule)
+        return projection.rule.expected(self.ends_of(projection))

@@ -83,3 +83,14 @@ def is_zero(value: Value) -> bool:
             return low == high == 0.0
         case _:
             assert_never(value)
+
+
+def in_file(value: InitialValue) -> bool:
+    """Whether initial values stand in a file, which fixes the size of the population."""
+    match value:
+        case FromFile():
+            return True
+        case Constant() | Normal() | Uniform() | Steady():
+            return False
+        case _:
+            assert_never(value)

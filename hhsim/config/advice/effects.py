@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import assert_never
 
 from hhsim.model import (
-    AllToAll,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     Model,
-    OneToOne,
-    PairwiseBernoulli,
-    Rule,
     constant,
 )
 from hhsim.model.values import is_zero
@@ -38,7 +30,7 @@ def delays(model: Model) -> Iterator[str]:
 def without_effect(model: Model) -> Iterator[str]:
     """Projections and inputs that do nothing."""
     for i, projection in enumerate(model.projections):
-        empty = _empty(projection.rule)
+        empty = projection.rule.without_synapses()
         if empty:
             yield f"projection[{i}] has no synapses: {empty}"
         if projection.weight is not None and is_zero(projection.weight):
@@ -52,16 +44,3 @@ def without_effect(model: Model) -> Iterator[str]:
             )
         elif section.start == section.stop:
             yield f"{section} has no effect: it stops at {section.stop:g} ms, when it starts"
-
-
-def _empty(rule: Rule) -> str:
-    """Why `rule` makes no synapse; empty if it does."""
-    match rule:
-        case PairwiseBernoulli(p):
-            return "the probability is 0" if p == 0.0 else ""
-        case FixedOutdegree(k) | FixedIndegree(k):
-            return "their number is 0" if k == 0 else ""
-        case OneToOne() | AllToAll() | EdgesFromFile():
-            return ""
-        case _:
-            assert_never(rule)
