@@ -15,6 +15,7 @@ from runs import COBA_CELL
 from test_cuda_laws import EVERYTHING
 
 from hhsim.config import parse
+from hhsim.errors import NoSuchDevice
 from hhsim.inputs.build import build_inputs
 from hhsim.kernels.cuda import tables as t
 from hhsim.network.build import connect
@@ -93,6 +94,15 @@ def test_a_config_that_names_no_precision_has_float32_on_a_device(command, tmp_p
     config.write_text(SILENT.replace("[run]\n", '[run]\nprecision = "float64"\n'))
     assert "np.float64" in command("kernel", config, "--device", "cuda").out
     assert json.loads(command("validate", config, "--json").out)["precision"] == "float64"
+
+
+def test_an_input_that_devices_have_no_kernel_for_is_refused(monkeypatch):
+    from hhsim.engines.cuda import Cuda
+
+    monkeypatch.setattr(t, "INPUT_KINDS", ())
+    model = parse(EVERYTHING.replace("DELAY", "0 ms")).model
+    with pytest.raises(NoSuchDevice, match=r"no device computes the \w+ input of"):
+        Cuda(model, lay_out(model), 1, 1)
 
 
 def built(precision: str):

@@ -11,7 +11,7 @@ from hhsim.engines import snapshot
 from hhsim.engines.base import Arrays
 from hhsim.engines.exchange import Alone
 from hhsim.engines.host import Host, Spikes
-from hhsim.errors import NotEnoughMemory
+from hhsim.errors import NoSuchDevice, NotEnoughMemory
 from hhsim.inputs.poisson import CELLS, INBOX, OFFSET, WEIGHTED, Trains
 from hhsim.jit import options as jit
 from hhsim.kernels.cuda import devices, memory
@@ -37,6 +37,9 @@ class Cuda:
     """
 
     def __init__(self, model: Model, layout: Layout, threads: int, chunk_steps: int, index: int = 0) -> None:
+        for one in model.inputs:
+            if one.kind not in t.INPUT_KINDS:
+                raise NoSuchDevice(f"no device computes {one} yet")
         devices.require(index)
         devices.select(index)
         jit.set_threads(threads)

@@ -67,6 +67,9 @@ FAILURE = 4  # step since the first · 2³² + lane of the first potential that 
 SUPPRESSED = 5
 
 NO_FAILURE = np.iinfo(np.int64).max
+
+INPUT_KINDS = ("poisson", "step_current")  # those that a device has kernels for; others are refused
+
 LANE_BITS = 32
 EXACT_BITS = 52  # sums of weights are whole numbers of units below 2⁵²: a float64 holds them exactly
 
