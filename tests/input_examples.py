@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from hhsim.model import units
-from hhsim.model.input import Drawn, Input, Key, Number, ReceptorName
+from hhsim.model.inputs.base import Drawn, Input, Key, Number, ReceptorName
 
 
 def example(key: Key) -> str:

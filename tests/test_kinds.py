@@ -22,9 +22,9 @@ from hhsim.config import write as writing
 from hhsim.config.advice import warnings
 from hhsim.config.write import write
 from hhsim.errors import ConfigRefused
-from hhsim.model import input as input_declarations
-from hhsim.model.input import Input
 from hhsim.model.inputs import KINDS
+from hhsim.model.inputs import base as input_declarations
+from hhsim.model.inputs.base import Input
 from hhsim.network import random
 from hhsim.network.build import connect
 from hhsim.network.layout import lay_out

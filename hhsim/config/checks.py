@@ -11,7 +11,7 @@ from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
 from hhsim.config.schema import Input, Projection, Trace
 from hhsim.model import Rule
-from hhsim.model.input import Drawn, Given, Number, ReceptorName
+from hhsim.model.inputs.base import Drawn, Given, Number, ReceptorName
 from hhsim.model.spelling import unknown
 
 MOST_STEPS = 2**53  # beyond, floats do not count single steps

@@ -22,7 +22,7 @@ from hhsim.config.problems import KeyPath, Report
 from hhsim.config.reading import BROKEN, Reader, Surroundings, by, describe
 from hhsim.config.rules import rule as read_rule
 from hhsim.model import Constant, Method, Precision, Rule, SpikeRuleName, Value
-from hhsim.model.input import Drawn, Key, Number, ReceptorName
+from hhsim.model.inputs.base import Drawn, Key, Number, ReceptorName
 from hhsim.model.spelling import unknown
 from hhsim.model.state import State
 

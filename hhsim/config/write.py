@@ -25,7 +25,7 @@ from hhsim.model import (
     Uniform,
     units,
 )
-from hhsim.model.input import Drawn, Key, Number, ReceptorName
+from hhsim.model.inputs.base import Drawn, Key, Number, ReceptorName
 
 
 def write(model: Model) -> str:

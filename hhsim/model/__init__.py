@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hhsim.model.cells import CellType, Mechanism, Population, SpikeRule, SpikeRuleName
-from hhsim.model.input import Arrival, Input
+from hhsim.model.inputs.base import Arrival, Input
 from hhsim.model.inputs.poisson import PoissonInput
 from hhsim.model.inputs.step_current import StepCurrent
 from hhsim.model.rules import (

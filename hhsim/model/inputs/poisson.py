@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from hhsim.model.input import Arrival, Drawn, Given, Input, Number, ReceptorName
+from hhsim.model.inputs.base import Arrival, Drawn, Given, Input, Number, ReceptorName
 from hhsim.model.values import Value, is_zero
 
 MOST_SPIKES = 1000  # in a step: a cell's arrivals are counted in 16 bits

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from hhsim.model.input import Drawn, Given, Input
+from hhsim.model.inputs.base import Drawn, Given, Input
 from hhsim.model.values import Value, is_zero
 
 

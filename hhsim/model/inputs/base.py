@@ -1,8 +1,9 @@
-"""What all inputs have in common, and what each kind of input says of itself.
+"""What all inputs have in common, and what each kind of input declares.
 
-A kind of input is two files of one name: `hhsim/model/inputs/<kind>.py` declares what a config says of it,
-`hhsim/inputs/<kind>.py` has its arrays and its kernel. Configs, their checks, the advice and the written
-config follow from the declaration.
+A kind of input is two files of one name, which are found by it: `hhsim/model/inputs/<kind>.py` declares what
+a config says of it, as a subclass of `Input`; `hhsim/inputs/<kind>.py` has its arrays and its kernel
+(`hhsim.inputs.build` says which functions). Reading, checks, advice and the written config follow from the
+declaration. A device needs a kernel of its own (`hhsim/kernels/cuda`), and refuses the kind until it has one.
 """
 
 from __future__ import annotations
