@@ -20,7 +20,8 @@ from typing import Any
 
 from hhsim.channels.structure import Structure, structure_of
 from hhsim.config import load
-from hhsim.inputs.build import Trains
+from hhsim.inputs.poisson import Trains
+from hhsim.kernels.cuda.arrays import Arrays
 from hhsim.kernels.cuda.compiling import cuda
 from hhsim.kernels.cuda.poisson import bring_trains
 from hhsim.kernels.cuda.scatter import scatter
@@ -56,22 +57,32 @@ def kernels(precisions: tuple[str, ...] = ("float32", "float64")) -> Iterator[Ke
     def array(kind: str, dimensions: int = 1) -> Any:
         return numba_types.Array(getattr(numba_types, kind), dimensions, "C")
 
-    tables, ledger, counts, sums = array("int64"), array("int64"), array("uint32"), array("int64")
-    spikes, frames = array("int32"), array("float32")
+    def arrays(precision: str, targets: str) -> Any:
+        kinds = Arrays(
+            state=precision,
+            numbers=precision,
+            tables="int64",
+            ledger="int64",
+            targets=targets,
+            row_starts="uint32",
+            lags="uint16",
+            weights="int32" if precision == "float32" else "int64",
+            counts="uint32",
+            sums="int64",
+            spikes="int32",
+            frames="float32",
+        )
+        return numba_types.NamedTuple([array(kind) for kind in kinds], Arrays)
+
     for precision in precisions:
         for text, about in _modules(precision):
-            numbers = array(precision)
-            types = (numbers, numbers, tables, counts, sums, spikes, ledger, frames)
-            yield Kernel(f"update, {about}", load_module(text).update, types)
-        weights = array("int32" if precision == "float32" else "int64")
+            yield Kernel(f"update, {about}", load_module(text).update, (arrays(precision, "uint16"),))
         for targets in ("uint16", "uint32"):
-            first = (tables, array(targets), array("uint32"), weights, array("uint16"))
-            yield Kernel(
-                f"scatter, {precision}, {targets} targets", scatter, (*first, counts, sums, spikes, ledger)
-            )
+            name = f"scatter, {precision}, {targets} targets"
+            yield Kernel(name, scatter, (arrays(precision, targets),))
     kinds = ("int64", "uint64", "float64", "int64", "float64", "int64", "int64")
     trains = [array(kind, 2 if i < 2 else 1) for i, kind in enumerate(kinds)]
-    types = (tables, numba_types.NamedTuple(trains, Trains), counts, sums, ledger)
+    types = (arrays("float32", "uint16"), numba_types.NamedTuple(trains, Trains))
     yield Kernel("bring_trains", bring_trains, types)
 
 

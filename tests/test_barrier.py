@@ -11,73 +11,73 @@ import pytest
 from hhsim.engines.crew import Crew
 from hhsim.jit import options as jit
 from hhsim.jit.options import compiled
-from hhsim.state import meeting
-from hhsim.state.meeting import LINE, Plan
+from hhsim.kernels.cpu import meeting
+from hhsim.state.shares import LINE, Shares
 
 needs_threads = pytest.mark.skipif(jit.JIT_DISABLED, reason="plain Python has no threads at once")
 
 
 @compiled
-def claim(plan: Plan, part: int, step: int) -> bool:
-    return meeting.claim(plan, part, step)
+def claim(shares: Shares, part: int, step: int) -> bool:
+    return meeting.claim(shares, part, step)
 
 
 @compiled
-def finish(plan: Plan, part: int, step: int) -> None:
-    meeting.finish(plan, part, step)
+def finish(shares: Shares, part: int, step: int) -> None:
+    meeting.finish(shares, part, step)
 
 
 @compiled
-def work_through(plan: Plan, worker: int, steps: int, done: np.ndarray) -> int:
-    """Do each part once a step, as the driver does, and count; returns how many parts this thread did."""
-    parts = plan.cuts.size - 1
+def work_through(shares: Shares, worker: int, steps: int, done: np.ndarray) -> int:
+    """Do each part once a step, as the loop does, and count; returns how many parts this thread did."""
+    parts = shares.cuts.size - 1
     mine = 0
     for k in range(steps):
         for turn in range(parts):
             part = (worker + turn) % parts
-            if meeting.claim(plan, part, k):
+            if meeting.claim(shares, part, k):
                 mine += 1
                 done[part, k] += 1
-                meeting.finish(plan, part, k + 1)
-        meeting.wait(plan, k + 1)
+                meeting.finish(shares, part, k + 1)
+        meeting.wait(shares, k + 1)
         for part in range(parts):
             if done[part, k] != 1:  # all that others did is seen
                 return -1
     return mine
 
 
-def plan_of(parts: int, patience: int = jit.SPINS) -> Plan:
+def shares_of(parts: int, patience: int = jit.SPINS) -> Shares:
     none = np.zeros(0, np.int64)
     progress, bell = np.zeros(parts * LINE, np.int64), np.zeros(4 * LINE, np.int32)
-    return Plan(np.arange(parts + 1), none, 0, 1, progress, bell, patience, 0, none)
+    return Shares(np.arange(parts + 1), none, 0, 1, progress, bell, patience, 0, none)
 
 
 def test_a_part_is_claimed_once_and_only_where_it_stands() -> None:
-    plan = plan_of(2)
-    assert claim(plan, 0, 0)
-    assert not claim(plan, 0, 0)
-    assert not claim(plan, 1, 1)
-    finish(plan, 0, 1)
-    assert not claim(plan, 0, 0)
-    assert claim(plan, 0, 1)
+    shares = shares_of(2)
+    assert claim(shares, 0, 0)
+    assert not claim(shares, 0, 0)
+    assert not claim(shares, 1, 1)
+    finish(shares, 0, 1)
+    assert not claim(shares, 0, 0)
+    assert claim(shares, 0, 1)
 
 
 @needs_threads
 def test_a_thread_that_waits_for_a_stalled_one_uses_no_processor() -> None:
-    plan = plan_of(2)
-    meeting.wait(plan_of(1), 0)  # compiled
-    assert claim(plan, 0, 0)
-    assert claim(plan, 1, 0)
-    finish(plan, 0, 1)
+    shares = shares_of(2)
+    meeting.wait(shares_of(1), 0)  # compiled
+    assert claim(shares, 0, 0)
+    assert claim(shares, 1, 0)
+    finish(shares, 0, 1)
     used = []
 
     def stalled() -> None:
-        finish(plan, 1, 1)
-        meeting.wait(plan, 1)
+        finish(shares, 1, 1)
+        meeting.wait(shares, 1)
 
     def waiting() -> None:
         begin = time.thread_time()
-        meeting.wait(plan, 1)
+        meeting.wait(shares, 1)
         used.append(time.thread_time() - begin)
 
     thread = threading.Thread(target=waiting)
@@ -98,10 +98,12 @@ def test_a_thread_that_waits_for_a_stalled_one_uses_no_processor() -> None:
 def test_no_wake_up_is_lost(parts: int, patience: int) -> None:
     """Many more meetings than a sleep could be lost in; one that was would take 100 ms."""
     steps = 3000
-    plan, done = plan_of(parts, patience), np.zeros((parts, steps), np.int64)
+    shares, done = shares_of(parts, patience), np.zeros((parts, steps), np.int64)
     results: list[int] = []
     threads = [
-        threading.Thread(target=lambda worker=worker: results.append(work_through(plan, worker, steps, done)))
+        threading.Thread(
+            target=lambda worker=worker: results.append(work_through(shares, worker, steps, done))
+        )
         for worker in range(parts)
     ]
     for thread in threads:
@@ -115,9 +117,9 @@ def test_no_wake_up_is_lost(parts: int, patience: int) -> None:
 
 
 def test_one_thread_does_all_parts_while_the_others_never_come() -> None:
-    plan, done = plan_of(5), np.zeros((5, 100), np.int64)
-    assert work_through(plan, 3, 100, done) == 500
-    assert work_through(plan, 0, 100, done) == 0  # who comes late has nothing left to do
+    shares, done = shares_of(5), np.zeros((5, 100), np.int64)
+    assert work_through(shares, 3, 100, done) == 500
+    assert work_through(shares, 0, 100, done) == 0  # who comes late has nothing left to do
 
 
 def test_a_crew_is_one_thread_while_the_machine_is_busy() -> None:

@@ -112,7 +112,7 @@ def test_a_timed_rendering_computes_the_same_and_adds_lines_alone(small) -> None
     timed.compile(timed=True)
     plain.advance()
     timed.advance()
-    assert plain.engine.cells.state.tobytes() == timed.engine.cells.state.tobytes()
+    assert plain.engine.host.network.cells.state.tobytes() == timed.engine.host.network.cells.state.tobytes()
     assert not plain.engine.work.ticks.any()
     # A thread may find all parts taken by others.
     assert (timed.engine.work.ticks[:, :5].sum(axis=0) > 0).all()

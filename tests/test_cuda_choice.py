@@ -15,7 +15,8 @@ from runs import COBA_CELL
 from test_cuda_laws import EVERYTHING
 
 from hhsim.config import parse
-from hhsim.inputs.build import build_trains
+from hhsim.errors import NoSuchDevice
+from hhsim.inputs.build import build_inputs
 from hhsim.kernels.cuda import tables as t
 from hhsim.network.build import connect
 from hhsim.network.connections import IN_DEGREE_MAX
@@ -95,11 +96,20 @@ def test_a_config_that_names_no_precision_has_float32_on_a_device(command, tmp_p
     assert json.loads(command("validate", config, "--json").out)["precision"] == "float64"
 
 
+def test_an_input_that_devices_have_no_kernel_for_is_refused(monkeypatch):
+    from hhsim.engines.cuda import Cuda
+
+    monkeypatch.setattr(t, "INPUT_KINDS", ())
+    model = parse(EVERYTHING.replace("DELAY", "0 ms")).model
+    with pytest.raises(NoSuchDevice, match=r"no device computes the \w+ input of"):
+        Cuda(model, lay_out(model), 1, 1)
+
+
 def built(precision: str):
     model = parse(EVERYTHING.replace("DELAY", "0 ms"), run={"precision": precision}).model
     layout = lay_out(model)
     connections = connect(model, layout, [0, layout.blocks], np.dtype(precision), 1)
-    return connections, build_trains(model, layout)
+    return connections, build_inputs(model, layout).poisson
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

@@ -218,7 +218,7 @@ def test_chunks_do_not_change_a_bit():
 def test_a_full_log_ends_a_chunk_and_loses_nothing(monkeypatch):
     from hhsim.engines.cuda import Cuda
 
-    monkeypatch.setattr(Cuda, "_capacity", lambda self: self.layout.lanes + 20)
+    monkeypatch.setattr(Cuda, "_capacity", lambda self: self.host.layout.lanes + 20)
     simulation = Simulation(everything(), device="cuda")
     simulation.compile()
     steps = []
@@ -238,13 +238,13 @@ def test_the_order_in_which_threads_write_spikes_down_does_not_matter(monkeypatc
 
     def reversed_within_steps(self, first, steps):
         nonlocal crowded
-        ends = self._ledger[-self.log.ends.shape[1] :][: self.plan.history + steps + 1]
+        ends = self._ledger[-self.network.log.ends.shape[1] :][: self.network.shares.history + steps + 1]
         lanes = np.empty(ends[-1], np.int32)
-        memory.fetch(self._on_device["spikes"], lanes)
+        memory.fetch(self._arrays.spikes, lanes)
         for low, high in pairwise(ends.tolist()):
             lanes[low:high] = lanes[low:high][::-1].copy()
             crowded += high - low > 1
-        memory.replace(self._on_device["spikes"], lanes)
+        memory.replace(self._arrays.spikes, lanes)
         fetch_log(self, first, steps)
 
     monkeypatch.setattr(Cuda, "_fetch_log", reversed_within_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from networks import NOUGHT, ONE, network
 from test_kernels import has_avx2, innermost_loops
 
+from hhsim.jit.structs import pack
 from hhsim.kernels.cpu.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
 from hhsim.model import Constant, FixedOutdegree, Model, Normal, PairwiseBernoulli, Uniform, Value
 from hhsim.network import build
@@ -18,41 +20,52 @@ from hhsim.network import connections as c
 from hhsim.network.build import Tiles, connect, memory_needed, tile
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES, Layout, lay_out
-from hhsim.state.arrivals import Arrivals
-from hhsim.state.meeting import Log, Plan
+from hhsim.state.inboxes import Inboxes
+from hhsim.state.log import Log
+from hhsim.state.shares import Shares
 
 STEPS = 40
 
 
-def plan_of(cuts, tiles):
+def shares_of(cuts, tiles):
     """How the parts between `cuts` share the work, with `tiles` as in `Tiles.first`."""
     cuts = np.array(cuts)
-    return Plan(cuts, np.array(tiles), 0, 1, np.zeros(1, np.int64), np.zeros(1, np.int32), 0, 0, cuts * LANES)
+    progress, bell = np.zeros(1, np.int64), np.zeros(1, np.int32)
+    return Shares(cuts, np.array(tiles), 0, 1, progress, bell, 0, 0, cuts * LANES)
 
 
 def log_of(spikes: list[np.ndarray], cuts: list[int]) -> Log:
     """A log of the lanes that fired at each step, without history, in the parts of `cuts`."""
     parts = len(cuts) - 1
     ends = np.zeros((parts, STEPS + 1), np.int64)
-    nodes = np.zeros((parts, sum(len(each) for each in spikes) + 1), np.int32)
+    fired_lanes = np.zeros((parts, sum(len(each) for each in spikes) + 1), np.int32)
     for part in range(parts):
         at = 0
         for step, lanes in enumerate(spikes):
             mine = lanes[(lanes >= cuts[part] * LANES) & (lanes < cuts[part + 1] * LANES)]
-            nodes[part, at : at + mine.size] = mine
+            fired_lanes[part, at : at + mine.size] = mine
             at += mine.size
             ends[part, step + 1] = at
-    return Log(nodes, ends, np.zeros((parts, 2), np.int64), np.full((parts, 2), -1, np.int64))
+    return Log(fired_lanes, ends, np.zeros((parts, 2), np.int64), np.full((parts, 2), -1, np.int64))
 
 
-def arrivals_for(built: Connections) -> Arrivals:
-    """A channel for each projection, of counts and of sums, whichever it is."""
-    channels, size = [], 0
+def inboxes_for(built: Connections) -> Inboxes:
+    """An inbox for each projection, of counts and of sums, whichever it is."""
+    inboxes, size = [], 0
     for about in built.projections:
-        channels.append((0, size, about[c.SPAN_FIRST_LANE], about[c.SPAN_LANES], about[c.SLOTS]))
+        inboxes.append((0, size, about[c.SPAN_FIRST_LANE], about[c.SPAN_LANES], about[c.SLOTS]))
         size += about[c.SPAN_LANES] * about[c.SLOTS]
     rest = (np.zeros(1, np.int64), np.zeros((0, 2), np.int64), np.zeros(0))
-    return Arrivals(np.zeros(size, np.uint16), np.zeros(size), np.array(channels, np.int64), *rest)
+    return Inboxes(np.zeros(size, np.uint16), np.zeros(size), np.array(inboxes, np.int64), *rest)
+
+
+class Delivery(NamedTuple):
+    """What `deliver` looks at, of a network."""
+
+    connections: Connections
+    inboxes: Inboxes
+    log: Log
+    shares: Shares
 
 
 def fired(layout: Layout, seed: int) -> list[np.ndarray]:
@@ -67,18 +80,19 @@ def delivered(model: Model, cuts: list[int], tiles: Tiles, seed: int) -> list[np
     """What has arrived by each step at the slots of that step, taken out as a run would; bit by bit."""
     layout = lay_out(model)
     built = connect(model, layout, tiles.cuts, np.float64, threads=2)
-    arrivals = arrivals_for(built)
-    plan = plan_of(cuts, tiles.first)
+    inboxes = inboxes_for(built)
+    shares = shares_of(cuts, tiles.first)
     log = log_of(fired(layout, seed), cuts)
+    network = pack(Delivery(built, inboxes, log, shares))
     taken = []
     for k in range(STEPS + 1):
         for part in range(len(cuts) - 1):
-            deliver(part, k, k, log, built, arrivals, plan)
-        for number, channel in enumerate(arrivals.channels):
-            _, base, _, width, ring = channel
+            deliver(part, k, k, network)
+        for number, inbox in enumerate(inboxes.table):
+            _, base, _, width, ring = inbox
             slot = slice(base + k % ring * width, base + (k % ring + 1) * width)
             whole = np.isnan(built.uniform_weights[number])
-            values = arrivals.sums if whole else arrivals.counts
+            values = inboxes.sums if whole else inboxes.counts
             taken.append(values[slot].copy())
             values[slot] = 0
     return taken
@@ -157,8 +171,9 @@ def test_the_loops_over_a_row_hold_nothing_but_the_arrivals():
     built = connect(model, layout, layout.cuts(1), np.float64)
     shipped = deliver
     fresh = type(shipped)(shipped.py_func, targetoptions=shipped.targetoptions)  # not cached
-    plan = plan_of([0, 1], [0, 1])
-    fresh(0, 0, 0, log_of(fired(layout, 1), [0, 1]), built, arrivals_for(built), plan)
+    shares = shares_of([0, 1], [0, 1])
+    log = log_of(fired(layout, 1), [0, 1])
+    fresh(0, 0, 0, pack(Delivery(built, inboxes_for(built), log, shares)))
     (assembly,) = fresh.inspect_asm().values()
     loops = [[line.split()[0] for line in body[1:]] for body in innermost_loops(assembly)]
     counting = [body for body in loops if "incw" in body]
@@ -218,5 +233,5 @@ def test_tiles_change_no_spike(small, monkeypatch):
     monkeypatch.setattr(build, "TILE_LANES", LANES)
     monkeypatch.setattr(build, "LEAST_PIECE", 1)
     cut = run(model, 1)
-    assert cut.simulation.engine.plan.tiles.tolist() == [0, 3]
+    assert cut.simulation.engine.host.network.shares.tiles.tolist() == [0, 3]
     assert cut.sha256() == whole.sha256()

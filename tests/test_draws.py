@@ -257,7 +257,7 @@ def test_poisson_trains_are_what_the_laws_say() -> None:
     for row, (receptor, tau) in enumerate({"exc": 5.0, "inh": 10.0}.items()):
         g = outcome.frames[row].astype(float)
         jumps = np.rint(g[1:] / np.exp(-0.1 / tau) - g[:-1]).astype(int)
-        key = tuple(int(word) for word in outcome.simulation.engine.trains.keys[row])
+        key = tuple(int(word) for word in outcome.simulation.engine.host.network.inputs.poisson.keys[row])
         assert key[0] == 77
         for cell in range(3, 20):
             steps = slow.train(key, cell - 3, 1 / (rates[receptor] * 0.1), 2099)

@@ -39,16 +39,16 @@ def test_memory_part_by_part(precision, kind) -> None:
     model = load(CONFIGS / "coba.toml", [*LARGE, *sparse, *KINDS[kind]], run={"precision": precision}).model
     needed = memory.needed(model, 2)
     simulation = Simulation(model, 2)
-    connections, arrays = simulation.connections, simulation.engine
+    connections, arrays = simulation.connections, simulation.engine.host.network
     # The state, and as float64 the values that it was made from.
     state = arrays.cells.state
     assert needed.state == pytest.approx(state.nbytes * (1 + 8 / state.itemsize), rel=0.01)
     assert needed.network == pytest.approx(connections.nbytes, rel=0.03)
     # Arrivals on their way, eight bytes for each number, which may be a count in two or a sum in eight.
-    arrivals = arrays.arrivals
-    assert needed.buffers > arrivals.counts.nbytes + arrivals.sums.nbytes
+    inboxes = arrays.inboxes
+    assert needed.buffers > inboxes.counts.nbytes + inboxes.sums.nbytes
     beside = 4 * simulation.layout.lanes + 32 * sum(trace.nodes[1] for trace in model.traces)
-    assert needed.buffers - beside == pytest.approx(8 * (arrivals.counts.size + arrivals.sums.size), rel=0.05)
+    assert needed.buffers - beside == pytest.approx(8 * (inboxes.counts.size + inboxes.sums.size), rel=0.05)
 
 
 @pytest.mark.parametrize("variable", ["v", "na.m", "g.exc"])

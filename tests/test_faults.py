@@ -401,15 +401,15 @@ def interrupt(config: Path, folder: Path, begun: bool, after: float) -> tuple[in
 
 LOSES = """
 import signal
-from hhsim.engines import processor
-build = processor.build_cells
+from hhsim.engines import host
+build = host.build_cells
 class Lost:
     def __del__(self):
         signal.raise_signal(signal.SIGINT)
 def losing(*arguments):
     Lost()
     return build(*arguments)
-processor.build_cells = losing
+host.build_cells = losing
 """
 
 

@@ -176,9 +176,18 @@ def test_only_its_backend_knows_cuda() -> None:
 
 def test_a_channel_knows_only_its_definition_and_mathx() -> None:
     for path in (PACKAGE / "channels").glob("*.py"):
-        if path.stem not in ("__init__", "definition", "checks", "files", "methods", "structure"):
+        if path.stem not in ("__init__", "definition", "checks", "files", "methods", "states", "structure"):
             known = {name.rsplit(".", 1)[0] for name in imports(path) if name.startswith("hhsim.")}
             assert known <= {"hhsim.channels.definition", "hhsim.mathx"}
+
+
+@module
+def test_no_room_but_the_channels_spells_the_names_of_states(path: Path) -> None:
+    """What a state is called, its unit and its bounds are declared by what has it (`hhsim.channels`)."""
+    if room_of(path) == "channels":
+        return
+    texts = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    assert "g." not in texts, "ask `states_of` or `conductance`"
 
 
 @pytest.mark.parametrize(

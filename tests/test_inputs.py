@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from input_examples import table_of
 from runs import Outcome, run
 
 from hhsim.config import parse
+from hhsim.kernels.render.inputs import render_inputs
+from hhsim.model.inputs import KINDS
 
 # Cells that neither leak nor forget: the conductance of a receptor counts what has arrived.
 COUNTER = """
@@ -237,3 +240,19 @@ def test_the_name_of_an_input_is_kept() -> None:
     loaded = parse(text)
     assert [one.name for one in loaded.model.inputs] == ["", "drive"]
     assert parse(loaded.resolved).model == loaded.model
+
+
+# Every kind that is declared has arrays and a kernel, which drives its cells between its start and its stop
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_input_of_each_kind_acts_while_it_lasts(kind) -> None:
+    assert f"from hhsim.inputs.{kind.kind} import" in render_inputs()
+    traced = '[[record.trace]]\npopulation = "a"\nvariable = "v"\nevery = "0.1 ms"\n'
+    shifted = COUNTER.replace('e_rev = "-70 mV" }\nreceptor.inh', 'e_rev = "0 mV" }\nreceptor.inh')
+    text = shifted.replace("DURATION", "20 ms").replace("SEED", "1") + traced + table_of(kind, "a")
+    v = run(parse(text + 'start = "5 ms"\nstop = "8 ms"\nnodes = [100, 300]\n').model).frames[1]
+    assert (v[:51] == -70).all()
+    assert (v[:, :100] == -70).all()
+    assert (v[:, 300:] == -70).all()
+    assert (v[80, 100:300] != -70).mean() > 0.9

@@ -11,27 +11,25 @@ from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 import pytest
+from input_examples import table_of
 
 from hhsim import model
 from hhsim.bench import scaling
 from hhsim.channels import methods
 from hhsim.channels.structure import structure_of
 from hhsim.config import parse, schema
+from hhsim.config import write as writing
 from hhsim.config.advice import warnings
-from hhsim.config.build import build
-from hhsim.config.checks import check
-from hhsim.config.problems import Report
-from hhsim.config.read import read
 from hhsim.config.write import write
-from hhsim.inputs import build as inputs
+from hhsim.errors import ConfigRefused
+from hhsim.model.inputs import KINDS
+from hhsim.model.inputs import base as input_declarations
+from hhsim.model.inputs.base import Input
 from hhsim.network import random
-from hhsim.network.build import connect, memory_needed
+from hhsim.network.build import connect
 from hhsim.network.layout import lay_out
-from hhsim.network.plan import plan_projection
-from hhsim.network.stage import Stage
 from hhsim.simulation import memory
 from hhsim.simulation.estimate import shrinking
-from hhsim.state import arrivals
 from hhsim.state import build as state
 
 PACKAGE = Path(__file__).parents[1] / "hhsim"
@@ -40,21 +38,21 @@ CONFIG = (Path(__file__).parents[1] / "configs" / "coba_nest.toml").read_text()
 
 
 def unions() -> dict[str, set[str]]:
-    """The unions of classes that `hhsim.model` and the schema define, with the names of their members."""
+    """The unions of classes that the model and the schema define, with the names of their members."""
     found = {}
-    for module in (model, schema):
+    for module in (model, input_declarations, schema):
         for name, value in vars(module).items():
             if isinstance(value, types.UnionType) or get_origin(value) is Union:
                 found[f"{module.__name__}.{name}"] = {each.__name__ for each in get_args(value)}
     return found
 
 
-MEMBERS = set().union(*unions().values())
+MEMBERS = {each.__name__ for each in KINDS.values()}.union(*unions().values())
 
 
 def test_the_unions_are_found() -> None:
-    assert {"Rule", "Input", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
-    assert {"Constant", "AllToAll", "PoissonInput", "Steady"} <= MEMBERS
+    assert {"Key", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
+    assert {"Constant", "PoissonInput", "Steady"} <= MEMBERS
 
 
 def names_in(node: ast.AST) -> set[str]:
@@ -103,12 +101,6 @@ def test_methods_and_spike_rules_are_never_compared(path: Path) -> None:
 class Foreign:
     """A kind that was added to the model and forgotten everywhere else."""
 
-    target: str = "exc"
-    nodes: tuple[int, int] = (0, 1)
-    start: float = 0.0
-    stop: float = 1.0
-    name: str = ""
-
 
 WHOLE = parse(CONFIG, overrides=["population.exc.size=60", "population.inh.size=10",
     "projection.0.rule={fixed_outdegree=2}", "projection.1.rule={fixed_outdegree=2}"]).model  # fmt: skip
@@ -124,61 +116,12 @@ def with_initial(value: Any) -> model.Model:
     return replace(WHOLE, populations=WHOLE.populations | {"exc": exc})
 
 
-RULE, WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("rule", "weight", "delay"))
-INPUT = replace(WHOLE, inputs=(FOREIGN,))
+WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("weight", "delay"))
 INITIAL = with_initial(FOREIGN)
 LAYOUT = lay_out(WHOLE)
-SIZES = {"exc": 20, "inh": 5}
-
-
-def planned(one: model.Model) -> Any:
-    return plan_projection(one, LAYOUT, LAYOUT.cuts(1), 0, np.zeros(1, np.int64))
-
-
-def counted(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    stage.count(np.zeros(1, np.uint32), np.uint32)
-
-
-def kept(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    list(stage._keep((0, 1), np.zeros(1, np.uint32), np.dtype(np.uint32)))
-
-
-def checked(key: str) -> None:
-    """A section of a config with a foreign rule, or a foreign section as an input."""
-    report = Report("here")
-    import tomllib
-
-    document = read(tomllib.loads(CONFIG), report, Path())
-    if key == "rule":
-        document.projections[0] = document.projections[0].model_copy(update={"rule": FOREIGN})  # type: ignore[union-attr]
-    else:
-        document.inputs[0] = types.SimpleNamespace(target=("exc",))  # type: ignore[call-overload]
-    check(document, report)
-
-
-def built() -> None:
-    import tomllib
-
-    document = read(tomllib.loads(CONFIG), Report("here"), Path())
-    document.inputs[0] = types.SimpleNamespace(target=("exc",), nodes=(0, 1))  # type: ignore[call-overload]
-    build(document, 1)
 
 
 STAGES: dict[str, Callable[[], Any]] = {
-    "rule: write": lambda: write(RULE),
-    "rule: check": lambda: checked("rule"),
-    "rule: expected synapses": lambda: RULE.expected_synapses(RULE.projections[0]),
-    "rule: plan": lambda: planned(RULE),
-    "rule: count": lambda: counted(RULE),
-    "rule: keep": lambda: kept(RULE),
-    "rule: connect": lambda: connect(RULE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
-    "rule: memory": lambda: memory_needed(RULE, 1),
-    "rule: can shrink": lambda: shrinking.can_shrink(RULE),
-    "rule: shrink": lambda: shrinking.shrunk(RULE, 0.5),
-    "rule: scale": lambda: scaling._rule(RULE, RULE.projections[0], SIZES),
-    "rule: advice": lambda: warnings(RULE),
     "weight: write": lambda: write(WEIGHT),
     "weight: connect": lambda: connect(WEIGHT, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
     "weight: advice": lambda: warnings(WEIGHT),
@@ -194,17 +137,9 @@ STAGES: dict[str, Callable[[], Any]] = {
     "initial: write": lambda: write(INITIAL),
     "initial: draw": lambda: state.initial_values(INITIAL, INITIAL.populations["exc"]),
     "initial: can shrink": lambda: shrinking.can_shrink(INITIAL),
-    "initial: scale": lambda: list(scaling._reasons(INITIAL, SIZES)),
-    "input: write": lambda: write(INPUT),
-    "input: check": lambda: checked("input"),
-    "input: build": built,
-    "input: trains": lambda: inputs.build_trains(INPUT, LAYOUT),
-    "input: currents": lambda: inputs.build_currents(INPUT, LAYOUT),
-    "input: structure": lambda: structure_of(INPUT, next(iter(INPUT.cells.values()))),
-    "input: advice": lambda: warnings(INPUT),
-    "input: arrivals": lambda: arrivals.channels_of(
-        INPUT, LAYOUT, connect(WHOLE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1), range(1)
-    ),
+    "initial: scale": lambda: scaling.scaled(INITIAL, 7),
+    "input key: read": lambda: schema._reader(FOREIGN),
+    "input key: write": lambda: writing._key(1.0, FOREIGN),
     "method": lambda: methods.leads(FOREIGN),
 }
 
@@ -213,3 +148,51 @@ STAGES: dict[str, Callable[[], Any]] = {
 def test_a_foreign_kind_is_refused_by(stage) -> None:
     with pytest.raises(AssertionError, match="Expected code to be unreachable"):
         stage()
+
+
+# Inputs: a kind answers for itself, in a file of its name
+
+
+def text_of(kind: type[Input]) -> str:
+    """The config with an input of this kind in place of its own."""
+    head, _, tail = CONFIG.partition("[[input]]")
+    _, _, rest = tail.partition("\n[record]")
+    return f"{head}{table_of(kind, 'exc')}\n[record]{rest}"
+
+
+inputs = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@inputs
+def test_an_input_is_read_and_written_as_it_is_declared(kind: type[Input]) -> None:
+    loaded = parse(text_of(kind))
+    assert [type(one) for one in loaded.model.inputs] == [kind]
+    assert parse(loaded.resolved).model == loaded.model
+    assert isinstance(warnings(loaded.model), tuple)
+    again = replace(loaded.model, run=replace(loaded.model.run, precision="float32"))
+    assert parse(write(again)).model == again
+
+
+@inputs
+def test_each_key_of_an_input_is_asked_for(kind: type[Input]) -> None:
+    for key in kind.own_keys():
+        lines = [line for line in text_of(kind).splitlines(keepends=True) if line.startswith(f"{key} =")]
+        lacking = text_of(kind)
+        head, _, tail = lacking.rpartition(lines[-1])
+        if kind.default(key) is ...:
+            with pytest.raises(ConfigRefused, match=rf"input\[0\].{key}: is missing"):
+                parse(head + tail)
+        else:
+            parse(head + tail)
+
+
+def test_a_kind_of_input_that_leaves_a_question_open_cannot_be_made() -> None:
+    facts = {"kind": "half", "flows": False}
+    for fact in facts:
+        with pytest.raises(TypeError, match=fact):
+            type("Half", (Input,), {name: value for name, value in facts.items() if name != fact})
+    for answer in Input.__abstractmethods__:
+        members = facts | {name: None for name in Input.__abstractmethods__ if name != answer}
+        half = type("Half", (Input,), members)
+        with pytest.raises(TypeError, match=answer):
+            half(target="exc", nodes=(0, 1), start=0.0, stop=1.0)

@@ -159,11 +159,11 @@ def test_each_rank_holds_its_share_and_no_more() -> None:
     described = model("0.3 ms", "float64")
 
     def sizes(exchange: Exchange | None) -> list[int]:
-        engine = Simulation(described, exchange=exchange).engine
+        network = Simulation(described, exchange=exchange).engine.host.network
         arrays = (
-            *(engine.cells.state, engine.arrivals.counts, engine.arrivals.sums),
-            *(engine.connections.targets, engine.connections.weights, engine.connections.lags),
-            *(engine.trains.next, engine.currents.amplitudes, engine.samples.places),
+            *(network.cells.state, network.inboxes.counts, network.inboxes.sums),
+            *(network.connections.targets, network.connections.weights, network.connections.lags),
+            *(network.inputs.poisson.next, network.inputs.step_current.amplitudes, network.samples.places),
         )
         return [array.size for array in arrays]
 

@@ -13,7 +13,7 @@ from runs import COBA_CELL, run
 from hhsim.channels.structure import LONGEST_CHUNK, longest_refractory
 from hhsim.config import parse
 from hhsim.errors import ConfigRefused
-from hhsim.kernels.cpu import cpu
+from hhsim.kernels.cpu import parts
 from hhsim.network.layout import LANES
 from hhsim.simulation.simulation import Simulation
 
@@ -47,7 +47,7 @@ def config(refractory_ms: float) -> str:
 
 def clocks(simulation: Simulation) -> np.ndarray:
     """The clocks of the first block: a view."""
-    cells = simulation.engine.cells
+    cells = simulation.engine.host.network.cells
     begin = int(cells.starts[0]) + int(cells.clock_rows[0]) * LANES
     return cells.state[begin : begin + LANES]
 
@@ -72,7 +72,8 @@ def test_any_chunks_count_a_refractory_time_exactly(built, precision, data):
     assert int(view[0]) == expected
     lengths = st.lists(st.integers(1, LONGEST_CHUNK) | st.integers(1, 9), min_size=1, max_size=8)
     for shift in data.draw(lengths):
-        cpu.begin(0, simulation.engine.cells, simulation.engine.plan, shift)
+        network = simulation.engine.host.network
+        parts.begin(0, network.cells, network.shares, shift)
         expected = max(expected - shift, -1)
         assert int(view[0]) == expected
 

@@ -52,7 +52,7 @@ def raise_first(number: int, function: Callable[..., object]) -> Callable[..., o
         ("hhsim.config.load", "parse"),
         ("hhsim.recording.owners", "facts_of"),
         ("hhsim.network.build", "Stage"),
-        ("hhsim.engines.processor", "build_cells"),
+        ("hhsim.engines.host", "build_cells"),
         ("hhsim.engines.processor", "load"),
     ],
 )

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from networks import network, synapses_of
 
+from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import MEMBRANE
 from hhsim.circuits.edge_types import read_edge_types
 from hhsim.circuits.edges import Wanted, read_edges
 from hhsim.circuits.nodes import node_values
@@ -307,7 +309,7 @@ def nodes(path: Path, **change) -> Path:
 def test_cells_find_their_own_values_whatever_the_order(tmp_path, chunk):
     path = nodes(tmp_path / "n.h5")
     for cells in (range(4), range(1, 3), range(3, 4)):
-        values = node_values(path, ("a", 4), "v", cells, chunk=chunk)
+        values = node_values(path, ("a", 4), MEMBRANE, cells, chunk=chunk)
         assert values == pytest.approx([-60.0 - cell for cell in cells], rel=1e-15)
 
 
@@ -324,12 +326,15 @@ def test_cells_find_their_own_values_whatever_the_order(tmp_path, chunk):
 @pytest.mark.parametrize("chunk", [1, 100])
 def test_nodes_that_are_refused(tmp_path, change, message, chunk):
     with pytest.raises(FileFailed, match=message):
-        node_values(nodes(tmp_path / "n.h5", **change), ("a", 4), "v", range(4), chunk=chunk)
+        node_values(nodes(tmp_path / "n.h5", **change), ("a", 4), MEMBRANE, range(4), chunk=chunk)
 
 
 def test_states_that_a_config_refuses_are_refused_in_a_file(tmp_path):
     path = write(tmp_path / "n.h5", {"0/g.x": [1.0, -1.0], "0/na.m": [0.5, 1.5]}, kind="nodes/a")
-    for state, message in (("g.x", "row 1 .*is -1 nS; it must not be negative"), ("na.m", "between 0 and 1")):
+    (conductance,) = all_receptors()["exponential"].states("x")
+    gate = all_channels()["Na_TM1991"].states("na")[0]
+    negative, beyond = "row 1 .*is -1 nS; it must not be negative", "between 0 and 1"
+    for state, message in ((conductance, negative), (gate, beyond)):
         with pytest.raises(FileFailed, match=message):
             node_values(path, ("a", 2), state, range(2))
 

@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
+
+from hhsim.model.state import State
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Channel:
     path: str = ""  # the file that declares it, and the line
     line: int | None = None
 
+    def states(self, key: str) -> tuple[State, ...]:
+        """The gates of a cell's channel that is called `key` there: shares of 1, such as `na.m`."""
+        return tuple(State(f"{key}.{gate}", "", (0.0, 1.0), can_be_steady=True) for gate in self.gates)
+
 
 @dataclass(frozen=True)
 class Receptor:
@@ -52,6 +59,15 @@ class Receptor:
     meaning: str
     path: str = ""  # the file that declares it, and the line
     line: int | None = None
+
+    def states(self, key: str) -> tuple[State, ...]:
+        """The conductance of a cell's receptor that is called `key` there."""
+        return (State(conductance(key), "nS", (0.0, inf)),)
+
+
+def conductance(receptor: str) -> str:
+    """The name of the state to which the spikes that arrive at a receptor of a cell are added."""
+    return f"g.{receptor}"
 
 
 _channels: dict[str, Channel] = {}

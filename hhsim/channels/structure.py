@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
+from hhsim.channels.states import states_of_parts
 from hhsim.model import CellType, Method, Model, Precision, SpikeRuleName, Value, constant
+from hhsim.model.state import State
 
 LONGEST_CHUNK = 1 << 22  # steps
 HUGE = 1e30  # mV; no potential comes near, and what is not a number is not below it either
@@ -28,13 +30,12 @@ class Structure:
     method: Method
     precision: Precision
     varying: tuple[str, ...]  # parameters that have a value for each cell: "capacitance", "na.g_max"
-    driven: bool  # some of its cells get a step current
+    driven: bool  # some of its cells get a current from outside
 
     @cached_property
-    def states(self) -> tuple[str, ...]:
-        """Names of the states: v, then the gates, then the conductances of the receptors."""
-        gates = [f"{key}.{gate}" for key, channel in self.channels for gate in channel.gates]
-        return ("v", *gates, *(f"g.{key}" for key, _ in self.receptors))
+    def states(self) -> tuple[State, ...]:
+        """The states: v, then those of the channels, then those of the receptors."""
+        return states_of_parts(self.channels, self.receptors)
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
@@ -44,7 +45,8 @@ class Structure:
         whole number, exact in the precision of the run (`longest_refractory`).
         """
         current = ("current",) if self.driven else ()
-        names = (*self.states, "clock", *current, *self._kernel_parameters(True))
+        states = (state.name for state in self.states)
+        names = (*states, "clock", *current, *self._kernel_parameters(True))
         return {name: row for row, name in enumerate(names)}
 
     @cached_property
@@ -94,7 +96,7 @@ def structure_of(model: Model, cell: CellType) -> Structure:
         model.run.method,
         model.run.precision,
         varying,
-        any(model.populations[one.target].cell == cell.name for one in model.step_currents),
+        any(one.flows and model.populations[one.target].cell == cell.name for one in model.inputs),
     )
 
 

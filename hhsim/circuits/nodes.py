@@ -13,16 +13,10 @@ import numpy.typing as npt
 
 from hhsim.circuits.table import CHUNK, Quantity, Table
 from hhsim.errors import FileFailed
+from hhsim.model.state import State
 from hhsim.system.hdf5 import foreign, open_plain
 
 NODE_ID, NODE_TYPE = "node_id", "node_type_id"
-
-
-def quantity_of(state: str) -> Quantity:
-    """What a state is measured in, and what a config allows for it."""
-    if state == "v":
-        return Quantity("mV")
-    return Quantity("nS", 0.0) if state.startswith("g.") else Quantity("", 0.0, 1.0)
 
 
 @contextmanager
@@ -52,19 +46,20 @@ def _first_column(path: Path, group: h5py.Group) -> str:
 
 
 def node_values(
-    path: Path, population: tuple[str, int], state: str, nodes: range, chunk: int = CHUNK
+    path: Path, population: tuple[str, int], state: State, nodes: range, chunk: int = CHUNK
 ) -> npt.NDArray[np.float64]:
-    """The values of a state for some cells of a population, given by its name and size: mV, nS or shares.
+    """The values of `state`, in its unit, for some cells of a population, given by its name and size.
 
     Raises FileFailed for a file of another population or size, a cell that comes twice, or a value that a
     config may not say (naming its row, from 0).
     """
     name, size = population
+    quantity = Quantity(state.unit, *state.bounds)
     with open_nodes(path, name) as table:
-        columns = table.columns(state)
+        columns = table.columns(state.name)
         if not columns:
             group = next(iter(table.groups), "0")
-            table.refuse(f"has no dataset {table.population.name}/{group}/{state}")
+            table.refuse(f"has no dataset {table.population.name}/{group}/{state.name}")
         if table.size != size:
             table.refuse(
                 f"{table.population.name} holds {table.size} cells, but population {name!r} has {size} cells"
@@ -83,10 +78,10 @@ def node_values(
                 mine = (cells[own.at] >= nodes.start) & (cells[own.at] < nodes.stop)
                 if column is None:
                     table.refuse(
-                        f"row {start + int(own.at[0])} of {table.population.name} has no {state}: there is "
-                        f"no dataset {table.population.name}/{own.group}/{state}"
+                        f"row {start + int(own.at[0])} of {table.population.name} has no {state.name}: "
+                        f"there is no dataset {table.population.name}/{own.group}/{state.name}"
                     )
-                found = table.values(column, own, start, quantity_of(state))
+                found = table.values(column, own, start, quantity)
                 values[cells[own.at][mine] - nodes.start] = found[mine]
         return values
 

@@ -6,22 +6,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import assert_never
 
+from hhsim.channels.states import states_of
 from hhsim.circuits.edges import DELAY, NSYNS, UNITS, WEIGHT, open_edges, types_of
-from hhsim.circuits.nodes import open_nodes, quantity_of
+from hhsim.circuits.nodes import open_nodes
 from hhsim.circuits.table import Table
 from hhsim.errors import FileFailed
 from hhsim.model import (
-    AllToAll,
     Constant,
     EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     FromFile,
     InitialValue,
     Model,
     Normal,
-    OneToOne,
-    PairwiseBernoulli,
     Population,
     Projection,
     Steady,
@@ -43,19 +39,14 @@ def file_notes(model: Model) -> Iterator[str]:
     """A sentence for each thing; none of a file that cannot be read, which the run will refuse."""
     for index, projection in enumerate(model.projections):
         rule = projection.rule
-        match rule:
-            case EdgesFromFile():
-                try:
-                    yield from list(_of_edges(f"projection[{index}]", projection, rule))
-                except FileFailed:
-                    continue
-            case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
+        if isinstance(rule, EdgesFromFile):
+            try:
+                yield from list(_of_edges(f"projection[{index}]", projection, rule))
+            except FileFailed:
                 continue
-            case _:
-                assert_never(rule)
     for population in model.populations.values():
         try:
-            yield from list(_of_nodes(population))
+            yield from list(_of_nodes(model, population))
         except FileFailed:
             continue
 
@@ -86,14 +77,14 @@ def _of_edges(where: str, projection: Projection, rule: EdgesFromFile) -> Iterat
         yield f"{types.path.name} also has {_listed(others)}: not used"
 
 
-def _of_nodes(population: Population) -> Iterator[str]:
+def _of_nodes(model: Model, population: Population) -> Iterator[str]:
     states = {name: path for name, given in population.initial.items() if (path := _path_of(given))}
     for path in dict.fromkeys(states.values()):
         own = [name for name, of_state in states.items() if of_state == path]
         with open_nodes(path, population.name) as table:
             name = f"{path.name}: {table.population.name}"
             for state in own:
-                unit = quantity_of(state).unit
+                unit = states_of(model.cell_of(population.name))[state].unit
                 if unit and any(table.unit(each) is None for each in table.columns(state).values()):
                     yield f"{name} gives no units of {state}: taken as {unit}"
             unused = _unused(table, own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, assert_never
+from typing import Any
 
 from hhsim import model
 from hhsim.config import schema
@@ -54,7 +54,7 @@ def _cell(name: str, parts: CellParts) -> model.CellType:
 
 def _projection(section: schema.Projection) -> model.Projection:
     delay = section.delay
-    if delay is None and not model.in_file(section.rule):
+    if delay is None and not section.rule.in_file:
         delay = model.Constant(0.0)
     return model.Projection(
         section.source, section.target, section.receptor, section.rule, section.weight, delay
@@ -62,29 +62,18 @@ def _projection(section: schema.Projection) -> model.Projection:
 
 
 def _inputs(section: schema.Input, populations: dict[str, model.Population]) -> list[model.Input]:
-    return [_input(section, target, populations[target].size) for target in section.target]
-
-
-def _input(section: schema.Input, target: str, size: int) -> model.Input:
-    nodes = section.nodes or (0, size)
-    match section:
-        case schema.PoissonInput():
-            return model.PoissonInput(
-                target,
-                nodes,
-                section.start,
-                section.stop,
-                section.rate,
-                section.weight,
-                section.receptor,
-                section.name,
-            )
-        case schema.StepCurrent():
-            return model.StepCurrent(
-                target, nodes, section.start, section.stop, section.amplitude, section.name
-            )
-        case _:
-            assert_never(section)
+    """An input for each of the targets of a section."""
+    return [
+        section.kind(
+            target=target,
+            nodes=section.nodes or (0, populations[target].size),
+            start=section.start,
+            stop=section.stop,
+            name=section.name,
+            **section.own,
+        )
+        for target in section.target
+    ]
 
 
 def _trace(section: schema.Trace, populations: dict[str, model.Population], dt: float) -> model.Trace:

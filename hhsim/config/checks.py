@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from hhsim import model
+from hhsim.channels.definition import conductance
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
-from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
+from hhsim.config.schema import Input, Projection, Trace
+from hhsim.model import Rule
+from hhsim.model.inputs.base import Drawn, Given, Number, ReceptorName
 from hhsim.model.spelling import unknown
 
 MOST_STEPS = 2**53  # beyond, floats do not count single steps
-MOST_SPIKES = 1000  # of a Poisson train in a step: a cell's arrivals are counted in 16 bits
 
 
 def check(document: Document, report: Report) -> None:
@@ -79,7 +80,7 @@ class _Checks:
         targets = self.targets(projection.target, path)
         self.receptor(projection.receptor, targets, path)
         rule = projection.rule
-        from_file = known(rule) and model.in_file(rule)
+        from_file = known(rule) and rule.in_file
         if projection.weight is None and known(rule) and not from_file:
             self.report.add((*path, "weight"), 'is missing: the weight of each synapse, such as "6 nS"')
         if from_file and known(projection.target) and len(projection.target) > 1:
@@ -87,60 +88,47 @@ class _Checks:
         if known(projection.source, rule) and projection.target is not BROKEN:
             self.rule(projection.source, projection.target, rule, (*path, "rule"))
 
-    def rule(self, source: str, targets: tuple[str, ...], rule: model.Rule, path: KeyPath) -> None:
-        sources = self.size([source])
-        candidates = self.size(targets)
-        match rule:
-            case model.OneToOne():
-                if sources and candidates and sources != candidates:
-                    self.report.add(
-                        path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
-                    )
-                return
-            case model.PairwiseBernoulli() | model.AllToAll() | model.EdgesFromFile():
-                return
-            case model.FixedOutdegree():
-                key, what, several = "fixed_outdegree", "targets", candidates
-            case model.FixedIndegree():
-                key, what, several = "fixed_indegree", "sources", sources
-            case _:
-                assert_never(rule)
-        if not rule.autapses and source not in targets:
+    def rule(self, source: str, targets: tuple[str, ...], rule: Rule, path: KeyPath) -> None:
+        recurrent = source in targets
+        idle = [
+            key
+            for key, declared in rule.keys.items()
+            if declared.recurrent and not recurrent and not getattr(rule, declared.field)
+        ]
+        for key in idle:
             text = f'has no effect: the source "{source}" is not among the targets'
-            self.report.add((*path, "autapses"), text)
-            return
-        if several is None:
-            return
-        several -= not rule.autapses
-        if rule.k > several and not (rule.replacement and several > 0):
-            limit = "" if rule.autapses else ", a cell itself left out"
-            way = "" if rule.replacement or several == 0 else "; replacement = true would allow more"
-            self.report.add(
-                (*path, key), f"{rule.k} is more than the {several} {what} to choose from{limit}{way}"
-            )
+            self.report.add((*path, key), text)
+        problem = rule.impossible(self.size([source]), self.size(targets), recurrent)
+        if problem is not None and not idle:
+            key, text = problem
+            self.report.add((*path, key) if key else path, text)
 
     def input(self, section: Input, path: KeyPath) -> None:
         targets = self.targets(section.target, path)
-        match section:
-            case PoissonInput():
-                self.receptor(section.receptor, targets, path)
-                self.rate(section.rate, (*path, "rate"))
-            case StepCurrent():
-                pass
-            case _:
-                assert_never(section)
+        for name, key in section.kind.own_keys().items():
+            match key:
+                case ReceptorName():
+                    self.receptor(section.get(name), targets, path)
+                case Number() | Drawn():
+                    continue
+                case _:
+                    assert_never(key)
+        for name, text in section.kind.contradictions(self.given(section, path)):
+            self.report.add((*path, name), text)
         if known(section.start, section.stop) and section.start > section.stop:
             start = self.typed((*path, "start"), section.start)
             text = f"is before start ({self.typed((*path, 'stop'), section.stop)} < {start})"
             self.report.add((*path, "stop"), text)
         self.nodes(section.nodes, targets, path)
 
-    def rate(self, rate: Any, path: KeyPath) -> None:
+    def given(self, section: Input, path: KeyPath) -> Given:
+        """What a section says in the keys of its kind."""
+        values = {key: value for key, value in section.own.items() if known(value)}
+        texts = {key: self.document.typed((*path, key), "its default") for key in values}
         run = self.document.run
-        if run is not None and known(rate, run.dt) and rate * run.dt > MOST_SPIKES:
-            dt = self.typed(("run", "dt"), run.dt)
-            text = f"{self.typed(path, rate)} is {rate * run.dt:g} spikes in each step of {dt}"
-            self.report.add(path, f"{text}; at most {MOST_SPIKES} can be counted")
+        if run is None or not known(run.dt):
+            return Given(values, texts, None, "")
+        return Given(values, texts, run.dt, self.typed(("run", "dt"), run.dt))
 
     def record(self) -> None:
         document = self.document
@@ -207,7 +195,7 @@ class _Checks:
             if receptor is BROKEN or section is None or cell is None or section.cell in told:
                 continue
             told.add(section.cell)
-            if not cell.may_have(f"g.{receptor}"):
+            if not cell.may_have(conductance(receptor)):
                 text = unknown("receptor", receptor, cell.receptors)
                 where = f'cell "{section.cell}" of population "{target}"'
                 self.report.add((*path, "receptor"), f'"{receptor}": {text} (in {where})')

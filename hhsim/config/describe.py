@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hhsim.channels import all_channels
-from hhsim.model import (
-    CellType,
-    Model,
-)
+from hhsim.channels.states import states_of
+from hhsim.model import Model
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -42,7 +39,10 @@ def describe(model: Model) -> dict[str, Any]:
             population.name: {
                 "cell": population.cell,
                 "size": population.size,
-                "states": states(model.cell_of(population.name)),
+                "states": {
+                    name: state.written_unit
+                    for name, state in states_of(model.cell_of(population.name)).items()
+                },
             }
             for population in model.populations.values()
         },
@@ -59,9 +59,3 @@ def describe(model: Model) -> dict[str, Any]:
             for trace in model.traces
         ],
     }
-
-
-def states(cell: CellType) -> dict[str, str]:
-    """Every state of `cell`, in order, with its unit; a gate has none ("1")."""
-    gates = {f"{c.key}.{gate}": "1" for c in cell.channels for gate in all_channels()[c.model].gates}
-    return {"v": "mV", **gates, **{f"g.{receptor.key}": "nS" for receptor in cell.receptors}}

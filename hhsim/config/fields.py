@@ -11,6 +11,7 @@ from hhsim.config.names import escaped, not_a_label, unstorable
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each, typed
 from hhsim.model import FromFile, InitialValue, Steady
 from hhsim.model.spelling import unknown
+from hhsim.model.state import State
 
 
 def file(raw: Any, around: Surroundings) -> Path:
@@ -129,12 +130,13 @@ def low_and_high(measure: Measure) -> Reader:
     return read
 
 
-def initial(measure: Measure, *, gate: bool) -> Reader:
-    """How the initial value of a state is read."""
+def initial(state: State) -> Reader:
+    """How the initial value of `state` is read."""
+    measure = Measure(state.unit, *state.bounds)
 
     def read(raw: Any, around: Surroundings) -> InitialValue:
         if raw == "steady":
-            if not gate:
+            if not state.can_be_steady:
                 raise Wrong(((), '"steady" is for gates alone'))
             return Steady()
         if isinstance(raw, dict) and "file" in raw:

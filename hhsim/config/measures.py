@@ -132,7 +132,6 @@ RATE = Measure("1/ms", least=0.0)
 AREA = Measure("um^2", least=0.0, positive=True)
 CONDUCTANCE = Measure("nS", least=0.0)
 CAPACITANCE = Measure("pF", least=0.0, positive=True, per_area=True)
-GATE = Measure("", least=0.0, most=1.0)
 
 
 def parameter(unit: str, per_area: bool) -> Measure:

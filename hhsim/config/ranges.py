@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
-from hhsim.config import schema
+from hhsim.channels.states import states_of
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import Document
 from hhsim.model import Constant, FromFile, InitialValue, Model, Normal, Steady, Uniform, units
 
 MOST_FLOAT32 = 3.4028234663852886e38
 LEAST_FLOAT32 = 1.1754943508222875e-38  # with all digits
-UNITS = {"v": "mV", "g": "nS"}  # of initial values, by what stands before the dot
 
 
 def check_ranges(document: Document, model: Model, report: Report) -> None:
@@ -56,20 +55,15 @@ def _values(document: Document, model: Model) -> Iterator[tuple[KeyPath, str, In
                     if parameters[key].unit != "ms":  # times are no numbers of a kernel
                         yield (*at, kind, mechanism.key, key), parameters[key].unit, value
     for name, population in model.populations.items():
+        states = states_of(model.cell_of(name))
         for state, given in population.initial.items():
-            yield ("population", name, "initial", state), UNITS.get(state.partition(".")[0], ""), given
+            yield ("population", name, "initial", state), states[state].unit, given
     for i, projection in enumerate(model.projections):
         yield ("projection", i, "weight"), "nS", projection.weight
     for i, section in enumerate(document.inputs):
-        match section:
-            case schema.StepCurrent():
-                yield ("input", i, "amplitude"), "pA", section.amplitude
-            case schema.PoissonInput():
-                yield ("input", i, "weight"), "nS", section.weight
-            case None:
-                continue
-            case _:
-                assert_never(section)
+        if section is not None:
+            for name, unit in section.kind.drawn_keys():
+                yield ("input", i, name), unit, section.get(name)
 
 
 def _ends(value: InitialValue | None) -> list[float]:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from hhsim.channels import Channel, Receptor, all_channels, all_receptors
+from hhsim.channels.states import states_of_parts
 from hhsim.config import schema
 from hhsim.config.names import escaped, not_a_population, not_an_identifier
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.reading import BROKEN, Surroundings, describe, typed
 from hhsim.model import Value, units
+from hhsim.model.inputs import KINDS
 from hhsim.model.spelling import listed, unknown_model
+from hhsim.model.state import State
 
 
 @dataclass
@@ -28,14 +31,13 @@ class CellParts:
     unsure: set[str] = field(default_factory=set)
 
     @property
-    def gates(self) -> list[str]:
-        return [
-            f"{key}.{gate}" for key, (name, _) in self.channels.items() for gate in all_channels()[name].gates
-        ]
-
-    @property
-    def states(self) -> list[str]:
-        return ["v", *self.gates, *(f"g.{key}" for key in self.receptors)]
+    def states(self) -> dict[str, State]:
+        """The states that are known, by name."""
+        states = states_of_parts(
+            ((key, all_channels()[name]) for key, (name, _) in self.channels.items()),
+            ((key, all_receptors()[name]) for key, (name, _) in self.receptors.items()),
+        )
+        return {state.name: state for state in states}
 
     def may_have(self, state: str) -> bool:
         """Whether cells of this type have `state`, or might have, were the config right."""
@@ -199,7 +201,7 @@ def _population(name: str, raw: Any, document: Document, report: Report, around:
     table = section.initial
     if isinstance(table, dict):
         table = {k: v for k, v in table.items() if k in cell.states or not cell.may_have(k)}
-    kind = schema.initial(tuple(cell.states), tuple(cell.gates))
+    kind = schema.initial(tuple(cell.states.values()))
     values = schema.read(kind, table, (*path, "initial"), report, around, key="state")
     if values is not None:
         document.initial[name] = {state: values.get(state) for state in cell.states}
@@ -210,11 +212,11 @@ def _input(raw: Any, path: KeyPath, report: Report, around: Surroundings) -> Any
     if not isinstance(raw, dict):
         report.add(path, f"expected a table with keys, found {describe(raw)}")
     elif name is None:
-        report.add((*path, "model"), f"is missing; known: {', '.join(schema.INPUTS)}")
+        report.add((*path, "model"), f"is missing; known: {', '.join(KINDS)}")
     elif not isinstance(name, str):
         report.add((*path, "model"), f"expected a text in quotes, found {describe(name)}")
-    elif name not in schema.INPUTS:
-        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, schema.INPUTS)}')
+    elif name not in KINDS:
+        report.add((*path, "model"), f'"{name}": {unknown_model("input model", name, KINDS)}')
     else:
-        return schema.read(schema.INPUTS[name], raw, path, report, around)
+        return schema.read(schema.input_section(KINDS[name]), raw, path, report, around)
     return None

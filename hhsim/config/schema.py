@@ -7,20 +7,24 @@ that all that is wrong can be told at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, assert_never, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
+from hhsim import model
 from hhsim.channels import Parameter
 from hhsim.config import fields, measures
 from hhsim.config.fields import one_of, whole
 from hhsim.config.problems import KeyPath, Report
-from hhsim.config.reading import BROKEN, Surroundings, by, describe
+from hhsim.config.reading import BROKEN, Reader, Surroundings, by, describe
 from hhsim.config.rules import rule as read_rule
 from hhsim.model import Constant, Method, Precision, Rule, SpikeRuleName, Value
+from hhsim.model.inputs.base import Drawn, Key, Number, ReceptorName
 from hhsim.model.spelling import unknown
+from hhsim.model.state import State
 
 
 class Section(BaseModel):
@@ -83,30 +87,22 @@ class Projection(Section):
     delay: Annotated[Value | None, by(measures.TIME.value)] = None
 
 
-class PoissonInput(Section):
-    name: Annotated[str, by(fields.name)] = ""
-    target: Annotated[tuple[str, ...], by(fields.name_or_names)]
-    model: Any
-    rate: Annotated[float, by(measures.RATE.one)]
-    weight: Annotated[Value, by(measures.CONDUCTANCE.value)]
-    receptor: Annotated[str, by(fields.text)]
-    start: Annotated[float, by(measures.TIME.one)] = 0.0
-    stop: Annotated[float, by(measures.TIME.one)] = float("inf")
-    nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
+class Input(Section):
+    """An element of `input`; `input_section` makes the section of each kind."""
 
+    kind: ClassVar[type[model.Input]]
 
-class StepCurrent(Section):
-    name: Annotated[str, by(fields.name)] = ""
-    target: Annotated[tuple[str, ...], by(fields.name_or_names)]
-    model: Any
-    amplitude: Annotated[Value, by(measures.CURRENT.value)]
-    start: Annotated[float, by(measures.TIME.one)] = 0.0
-    stop: Annotated[float, by(measures.TIME.one)] = float("inf")
-    nodes: Annotated[tuple[int, int] | None, by(fields.nodes)] = None
+    if TYPE_CHECKING:  # the keys of all kinds
+        name: str
+        target: tuple[str, ...]
+        start: float
+        stop: float
+        nodes: tuple[int, int] | None
 
-
-Input = PoissonInput | StepCurrent
-INPUTS: Mapping[str, type[Input]] = {"poisson": PoissonInput, "step_current": StepCurrent}
+    @property
+    def own(self) -> dict[str, Any]:
+        """The values of the keys that this kind alone has."""
+        return {key: self.get(key) for key in self.kind.own_keys()}
 
 
 class Record(Section):
@@ -151,14 +147,46 @@ def mechanism(parameters: tuple[tuple[str, Parameter], ...]) -> type[Section]:
 
 
 @cache
-def initial(states: tuple[str, ...], gates: tuple[str, ...]) -> type[Section]:
+def input_section(kind: type[model.Input]) -> type[Input]:
+    """The section of an input of this kind."""
+    own: dict[str, Any] = {
+        name: (Annotated[Any, by(_reader(key))], kind.default(name)) for name, key in kind.own_keys().items()
+    }
+    section = create_model(
+        kind.kind,
+        __base__=Input,
+        name=(Annotated[str, by(fields.name)], ""),
+        target=(Annotated[tuple[str, ...], by(fields.name_or_names)], ...),
+        model=(Any, ...),
+        **own,
+        start=(Annotated[float, by(measures.TIME.one)], 0.0),
+        stop=(Annotated[float, by(measures.TIME.one)], math.inf),
+        nodes=(Annotated[tuple[int, int] | None, by(fields.nodes)], None),
+    )
+    section.kind = kind
+    return section
+
+
+def _reader(key: Key) -> Reader:
+    """How the value of a key of an input is read."""
+    match key:
+        case Number(unit, least):
+            return measures.Measure(unit, least).one
+        case Drawn(unit, least):
+            return measures.Measure(unit, least).value
+        case ReceptorName():
+            return fields.text
+        case _:
+            assert_never(key)
+
+
+@cache
+def initial(states: tuple[State, ...]) -> type[Section]:
     """The section of the initial values of a population whose cells have these states."""
     keys: dict[str, tuple[Any, Any]] = {}
     for state in states:
-        gate = state in gates
-        measure = measures.GATE if gate else measures.POTENTIAL if state == "v" else measures.CONDUCTANCE
-        reader = fields.initial(measure, gate=gate)
-        keys[state] = (Annotated[Any, by(reader)], ... if state == "v" else Constant(0.0))
+        default = ... if state.must_be_given else Constant(state.start)
+        keys[state.name] = (Annotated[Any, by(fields.initial(state))], default)
     return _section(keys)
 
 

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import states_of
 from hhsim.config.names import as_key, quoted
+from hhsim.config.rules import written
 from hhsim.model import (
-    AllToAll,
     CellType,
     Constant,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     FromFile,
     Guards,
     InitialValue,
     Input,
     Model,
     Normal,
-    OneToOne,
-    PairwiseBernoulli,
-    PoissonInput,
     Population,
     Projection,
-    Rule,
     Steady,
-    StepCurrent,
     Uniform,
     units,
 )
+from hhsim.model.inputs.base import Drawn, Key, Number, ReceptorName
 
 
 def write(model: Model) -> str:
@@ -109,10 +103,9 @@ def _population(population: Population, cell: CellType) -> list[str]:
         f"size = {population.size}",
         *_header(f"[population.{name}.initial]"),
     ]
-    receptors = {f"g.{receptor.key}" for receptor in cell.receptors}
+    states = states_of(cell)
     for state, value in population.initial.items():
-        unit = "mV" if state == "v" else "nS" if state in receptors else ""
-        lines.append(f"{quoted(state)} = {_value(value, unit)}")
+        lines.append(f"{quoted(state)} = {_value(value, states[state].unit)}")
     return lines
 
 
@@ -122,7 +115,7 @@ def _projection(projection: Projection) -> list[str]:
         f"source = {quoted(projection.source)}",
         f"target = {_names(projection.targets)}",
         f"receptor = {quoted(projection.receptor)}",
-        f"rule = {_rule(projection.rule, autapses_possible=projection.source in projection.targets)}",
+        f"rule = {written(projection.rule, recurrent=projection.source in projection.targets)}",
     ]
     if projection.weight is not None:
         lines.append(f"weight = {_value(projection.weight, 'nS')}")
@@ -131,47 +124,29 @@ def _projection(projection: Projection) -> list[str]:
     return lines
 
 
-def _rule(rule: Rule, *, autapses_possible: bool) -> str:
-    match rule:
-        case PairwiseBernoulli(p):
-            return f"{{ pairwise_bernoulli = {_number(p)} }}"
-        case EdgesFromFile(path, edges, edge_types):
-            types = "" if edge_types is None else f", edge_types = {quoted(str(edge_types))}"
-            return f"{{ file = {quoted(str(path))}, edges = {quoted(edges)}{types} }}"
-        case FixedOutdegree():
-            name = "fixed_outdegree"
-        case FixedIndegree():
-            name = "fixed_indegree"
-        case OneToOne():
-            return quoted("one_to_one")
-        case AllToAll():
-            return quoted("all_to_all")
-        case _:
-            assert_never(rule)
-    autapses = f", autapses = {_bool(rule.autapses)}" if autapses_possible else ""
-    return f"{{ {name} = {rule.k}, replacement = {_bool(rule.replacement)}{autapses} }}"
-
-
 def _input(section: Input) -> list[str]:
     lines = [*_header("[[input]]"), f"target = {quoted(section.target)}"]
     if section.name:
         lines.append(f"name = {quoted(section.name)}")
-    match section:
-        case PoissonInput():
-            lines += [
-                'model = "poisson"',
-                f"rate = {_quantity(section.rate, '1/ms')}",
-                f"weight = {_value(section.weight, 'nS')}",
-                f"receptor = {quoted(section.receptor)}",
-            ]
-        case StepCurrent():
-            lines += ['model = "step_current"', f"amplitude = {_value(section.amplitude, 'pA')}"]
-        case _:
-            assert_never(section)
+    lines.append(f"model = {quoted(section.kind)}")
+    lines += [f"{name} = {_key(getattr(section, name), key)}" for name, key in section.own_keys().items()]
     lines.append(f"start = {_quantity(section.start, 'ms')}")
     if math.isfinite(section.stop):
         lines.append(f"stop = {_quantity(section.stop, 'ms')}")
     return [*lines, f"nodes = {list(section.nodes)}"]
+
+
+def _key(value: Any, key: Key) -> str:
+    """The value of a key that a kind of input has."""
+    match key:
+        case Number(unit):
+            return _quantity(value, unit)
+        case Drawn(unit):
+            return _value(value, unit)
+        case ReceptorName():
+            return quoted(value)
+        case _:
+            assert_never(key)
 
 
 def _value(value: InitialValue, unit: str) -> str:
@@ -202,10 +177,6 @@ def _number(number: float) -> str:
 
 def _names(names: tuple[str, ...]) -> str:
     return "[" + ", ".join(quoted(name) for name in names) + "]"
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _header(header: str) -> list[str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from hhsim.errors import NoSuchDevice
 
 if TYPE_CHECKING:
+    from hhsim.engines.base import Engine
     from hhsim.engines.exchange import Exchange
-    from hhsim.engines.processor import Processor
 
 
 def require(device: str) -> None:
@@ -22,7 +22,7 @@ def require(device: str) -> None:
         devices.require(index)
 
 
-def engine_for(device: str, exchange: Exchange) -> Callable[..., Processor]:
+def engine_for(device: str, exchange: Exchange) -> Callable[..., Engine]:
     """What builds the engine for "cpu", "cuda" or "cuda:1", on one of the ranks of `exchange`.
 
     Raises as `require` does, and NoSuchDevice for several ranks with CUDA devices.

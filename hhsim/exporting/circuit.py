@@ -7,7 +7,7 @@ are sorted by source, then by target, and written in runs, so that memory beyond
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.channels.states import states_of
 from hhsim.circuits.edges import DELAY, SOURCE, TARGET, UNITS, WEIGHT
 from hhsim.circuits.table import CHUNK
 from hhsim.config.write import write
@@ -60,7 +61,10 @@ def export(
         with h5py.File(folder / f"{NODES}.part", "w") as file:
             for population in model.populations.values():
                 states = initial_values(model, population)
-                _write_nodes(file, population, states)
+                units = {
+                    name: state.unit for name, state in states_of(model.cell_of(population.name)).items()
+                }
+                _write_nodes(file, population, states, units)
                 initial = dict.fromkeys(states, FromFile(Path(NODES)))
                 populations[population.name] = replace(population, initial=initial)
         projections: list[Projection] = []
@@ -101,7 +105,9 @@ def _unused(group: Any, name: str) -> str:
     return next(each for each in names if each not in group)
 
 
-def _write_nodes(file: Any, population: Population, states: dict[str, npt.NDArray[np.float64]]) -> None:
+def _write_nodes(
+    file: Any, population: Population, states: dict[str, npt.NDArray[np.float64]], units: Mapping[str, str]
+) -> None:
     group = file.create_group(f"nodes/{population.name}")
     _constant(group, "node_type_id", population.size)
     group["node_id"] = np.arange(population.size, dtype=np.uint64)
@@ -110,8 +116,8 @@ def _write_nodes(file: Any, population: Population, states: dict[str, npt.NDArra
     values = group.create_group("0")
     for name, numbers in states.items():
         dataset = values.create_dataset(name, data=numbers, dtype=np.float64)
-        if name == "v" or name.startswith("g."):
-            dataset.attrs["units"] = "mV" if name == "v" else "nS"
+        if units[name]:
+            dataset.attrs["units"] = units[name]
 
 
 def _constant(group: Any, name: str, size: int) -> None:

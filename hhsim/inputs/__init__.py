@@ -1,1 +1,1 @@
-"""What drives cells from outside: trains of spikes and currents."""
+"""What drives cells from outside: a file for each kind of input, with its arrays and its kernel."""

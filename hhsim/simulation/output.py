@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hhsim.channels.states import states_of
 from hhsim.config import Loaded
 from hhsim.errors import FileFailed
 from hhsim.model import Model
@@ -69,7 +70,11 @@ def open_recorder(
         populations={name: model.populations[name].size for name in model.record_spikes},
         traces=[
             TraceColumns(
-                trace.population, trace.variable, range(*trace.nodes), trace.every, unit_of(trace.variable)
+                trace.population,
+                trace.variable,
+                range(*trace.nodes),
+                trace.every,
+                states_of(model.cell_of(trace.population))[trace.variable].written_unit,
             )
             for trace in model.traces
         ],
@@ -80,13 +85,6 @@ def open_recorder(
         overwrite=overwrite,
         resume=resume,
     )
-
-
-def unit_of(variable: str) -> str:
-    """The unit in which a state is recorded; gates are shares of 1."""
-    if variable == "v":
-        return "mV"
-    return "nS" if variable.startswith("g.") else "1"
 
 
 def _facts(loaded: Loaded, threads: int, device: str) -> dict[str, str | int | float]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.channels.structure import Structure
+from hhsim.channels.structure import Structure, structure_of
+from hhsim.engines.base import Engine
 from hhsim.engines.choice import engine_for
 from hhsim.engines.exchange import Alone, Exchange
-from hhsim.engines.processor import Processor, Spikes
+from hhsim.engines.host import Spikes
 from hhsim.errors import Diverged, check_threads
 from hhsim.model import Model
 from hhsim.network.connections import Connections
@@ -59,7 +60,7 @@ class Simulation:
         self.layout = lay_out(model)
         self.exchange = exchange or Alone()
         engine = engine_for(device, self.exchange)
-        self.engine: Processor = engine(model, self.layout, threads, chunk_steps)
+        self.engine: Engine = engine(model, self.layout, threads, chunk_steps)
         self.step = 0
         self.shift = 0  # steps since the refractory clocks were last counted from
         self.spike_counts = dict.fromkeys(model.populations, 0)
@@ -71,17 +72,17 @@ class Simulation:
 
     @property
     def connections(self) -> Connections:
-        return self.engine.connections
+        return self.engine.host.network.connections
 
     @property
     def structures(self) -> list[Structure]:
         """The distinct structures of the cells, from which the kernels are rendered."""
-        return self.engine.structures
+        return self.engine.host.structures
 
     @property
     def epoch(self) -> int:
         """Steps from one meeting of all parts to the next; a chunk ends only there, or with the run."""
-        return self.engine.epoch
+        return self.engine.host.epoch
 
     @property
     def suppressed_crossings(self) -> dict[str, int]:
@@ -102,7 +103,7 @@ class Simulation:
     def advance(self, most_steps: int | None = None) -> Chunk:
         """Advance by one chunk, which ends at the end of the run or of an epoch; returns what it recorded."""
         first = self.step
-        steps = min(self.engine.chunk_steps - first % self.epoch, self.model.run.steps - first)
+        steps = min(self.engine.host.chunk_steps - first % self.epoch, self.model.run.steps - first)
         if most_steps is not None:
             epochs_end = -(-(first + most_steps) // self.epoch) * self.epoch
             steps = min(steps, max(epochs_end - first, 1))
@@ -126,8 +127,13 @@ class Simulation:
         for name, place in self.layout.places.items():
             node = lane - place.first
             if 0 <= node < place.size:
-                return Diverged(name, node, step * self.model.run.dt, self.engine.states_of(name, node))
+                return Diverged(name, node, step * self.model.run.dt, self._states_of(name, node))
         raise AssertionError("a failure outside every population")
+
+    def _states_of(self, population: str, node: int) -> dict[str, float]:
+        """All states of one cell, as they are now."""
+        states = structure_of(self.model, self.model.cell_of(population)).states
+        return {each.name: float(self.values_of(population, each.name)[node]) for each in states}
 
     def snapshot(self) -> dict[str, npt.NDArray[Any]]:
         """The engine's arrays that decide what comes next; not copies."""

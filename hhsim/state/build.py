@@ -126,18 +126,19 @@ def parameter_values(model: Model, population: Population, name: str, nodes: ran
 
 
 def initial_values(model: Model, population: Population, nodes: range | None = None) -> dict[str, Floats]:
-    """The initial value of every state of some cells, or all, in mV, nS, or shares of 1.
+    """The initial value of every state of some cells, or all, in the unit of the state.
 
-    Gates that the config leaves out start at 0, conductances too; v starts at its value or −65 mV.
+    A state for which the population has no initial value begins at its `start`.
     """
     nodes = range(population.size) if nodes is None else nodes
     structure = structure_of(model, model.cells[population.cell])
     values: dict[str, Floats] = {}
-    for name in structure.states:
-        given = population.initial.get(name, Constant(-65.0 if name == "v" else 0.0))
+    for state in structure.states:
+        name = state.name
+        given = population.initial.get(name, Constant(state.start))
         match given:
             case FromFile(path):
-                values[name] = node_values(path, (population.name, population.size), name, nodes)
+                values[name] = node_values(path, (population.name, population.size), state, nodes)
             case Steady():
                 key, gate = name.split(".")
                 channel = dict(structure.channels)[key]
@@ -209,7 +210,7 @@ def build_cells(model: Model, layout: Layout, blocks: range | None = None) -> tu
             continue
         nodes = place.nodes_in(mine)
         rows = initial_values(model, population, nodes)
-        varying = [name for name in structure.rows if name not in (*structure.states, "current", "clock")]
+        varying = [name for name in structure.rows if name not in (*rows, "current", "clock")]
         rows |= {name: parameter_values(model, population, name, nodes) for name in varying}
         first, last = int(starts[own.start]), int(starts[own.stop - 1])
         view = state[first : last + len(structure.rows) * LANES].reshape(-1, len(structure.rows), LANES)

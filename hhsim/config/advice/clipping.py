@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
+from hhsim.channels.states import states_of
 from hhsim.model import (
     CellType,
     Constant,
@@ -14,10 +15,8 @@ from hhsim.model import (
     InitialValue,
     Model,
     Normal,
-    PoissonInput,
     Population,
     Steady,
-    StepCurrent,
     Uniform,
 )
 
@@ -36,13 +35,8 @@ def clipped(model: Model) -> Iterator[str]:
             if value is not None:
                 yield from note(f"projection[{i}].{key}", value, unit)
     for one in model.inputs:
-        match one:
-            case PoissonInput():
-                yield from note(f'weight of the poisson input of "{one.target}"', one.weight, "nS")
-            case StepCurrent():
-                yield from note(f'amplitude of the step_current input of "{one.target}"', one.amplitude, "pA")
-            case _:
-                assert_never(one)
+        for key, unit in one.drawn_keys():
+            yield from note(f"{key} of {one}", getattr(one, key), unit)
 
 
 def _cell(cell: CellType) -> Iterator[str]:
@@ -57,10 +51,10 @@ def _cell(cell: CellType) -> Iterator[str]:
 
 
 def _initial(population: Population, cell: CellType) -> Iterator[str]:
-    receptors = {f"g.{receptor.key}" for receptor in cell.receptors}
+    states = states_of(cell)
     for state, value in population.initial.items():
-        unit = "mV" if state == "v" else "nS" if state in receptors else ""
-        yield from note(f"population.{population.name}.initial.{state}", value, unit, NOTABLE_AT_START)
+        where = f"population.{population.name}.initial.{state}"
+        yield from note(where, value, states[state].unit, NOTABLE_AT_START)
 
 
 def note(where: str, value: InitialValue, unit: str, notable: float = NOTABLE) -> Iterator[str]:

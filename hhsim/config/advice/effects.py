@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import assert_never
 
 from hhsim.model import (
-    AllToAll,
-    Constant,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
-    Input,
     Model,
-    Normal,
-    OneToOne,
-    PairwiseBernoulli,
-    PoissonInput,
-    Rule,
-    StepCurrent,
-    Uniform,
-    Value,
     constant,
 )
+from hhsim.model.values import is_zero
 
 
 def delays(model: Model) -> Iterator[str]:
@@ -44,59 +30,17 @@ def delays(model: Model) -> Iterator[str]:
 def without_effect(model: Model) -> Iterator[str]:
     """Projections and inputs that do nothing."""
     for i, projection in enumerate(model.projections):
-        empty = _empty(projection.rule)
+        empty = projection.rule.without_synapses()
         if empty:
             yield f"projection[{i}] has no synapses: {empty}"
-        if _zero(projection.weight):
+        if projection.weight is not None and is_zero(projection.weight):
             yield f"projection[{i}] has no effect: its weight is 0 nS"
     for section in model.inputs:
-        what, reasons = _idle(section)
-        yield from (f"{what} has no effect: {reason}" for reason in reasons)
+        yield from (f"{section} has no effect: {reason}" for reason in section.idle())
         if section.start >= model.run.duration:
             yield (
-                f"{what} has no effect: it starts at {section.start:g} ms, but the run ends at "
+                f"{section} has no effect: it starts at {section.start:g} ms, but the run ends at "
                 f"{model.run.duration:g} ms"
             )
         elif section.start == section.stop:
-            yield f"{what} has no effect: it stops at {section.stop:g} ms, when it starts"
-
-
-def _empty(rule: Rule) -> str:
-    """Why `rule` makes no synapse; empty if it does."""
-    match rule:
-        case PairwiseBernoulli(p):
-            return "the probability is 0" if p == 0.0 else ""
-        case FixedOutdegree(k) | FixedIndegree(k):
-            return "their number is 0" if k == 0 else ""
-        case OneToOne() | AllToAll() | EdgesFromFile():
-            return ""
-        case _:
-            assert_never(rule)
-
-
-def _idle(section: Input) -> tuple[str, list[str]]:
-    """What an input is called, and why it does nothing."""
-    match section:
-        case PoissonInput():
-            reasons = ["its rate is 0 Hz"] if section.rate == 0.0 else []
-            reasons += ["its weight is 0 nS"] if _zero(section.weight) else []
-            return f'the poisson input of "{section.target}"', reasons
-        case StepCurrent():
-            reasons = ["its amplitude is 0 pA"] if _zero(section.amplitude) else []
-            return f'the step_current input of "{section.target}"', reasons
-        case _:
-            assert_never(section)
-
-
-def _zero(value: Value | None) -> bool:
-    match value:
-        case None:
-            return False
-        case Constant(number):
-            return number == 0.0
-        case Normal(mean, sd):
-            return mean == 0.0 and sd == 0.0
-        case Uniform(low, high):
-            return low == high == 0.0
-        case _:
-            assert_never(value)
+            yield f"{section} has no effect: it stops at {section.stop:g} ms, when it starts"

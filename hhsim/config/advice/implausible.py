@@ -19,9 +19,7 @@ from hhsim.model import (
     InitialValue,
     Model,
     Normal,
-    PoissonInput,
     Steady,
-    StepCurrent,
     Uniform,
     Value,
 )
@@ -50,14 +48,12 @@ def implausible(model: Model) -> Iterator[str]:
     for i, projection in enumerate(model.projections):
         yield from _weight(model, f"projection[{i}].weight", projection.weight, projection.targets)
     for one in model.inputs:
-        match one:
-            case PoissonInput():
-                where = f'weight of the poisson input of "{one.target}"'
-                yield from _weight(model, where, one.weight, (one.target,))
-            case StepCurrent():
-                yield from _current(f'amplitude of the step_current input of "{one.target}"', one.amplitude)
-            case _:
-                assert_never(one)
+        for key, unit in one.drawn_keys():
+            where, value = f"{key} of {one}", getattr(one, key)
+            if unit == "nS":
+                yield from _weight(model, where, value, (one.target,))
+            elif unit == "pA":
+                yield from _current(where, value)
 
 
 def occurring(value: InitialValue) -> tuple[float, float] | None:

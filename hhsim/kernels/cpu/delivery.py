@@ -1,4 +1,4 @@
-"""Spikes on their way: from Poisson inputs and from the log to the channels, and on to the conductances."""
+"""Spikes on their way: from the log to the inboxes, and on to the conductances."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.inputs.build import (
-    CELLS,
-    CHANNEL,
-    OFF,
-    OFFSET,
-    ON,
-    WEIGHTED,
-    WINDOW,
-    Trains,
-    draw_next,
-    enter_window,
-)
-from hhsim.inputs.build import FIRST as TRAIN_FIRST
 from hhsim.jit.intrinsics import prefetch
-from hhsim.jit.options import compiled, compiled_inline, inline, kernel
+from hhsim.jit.options import compiled_inline, inline, kernel
+from hhsim.kernels.network import Network
 from hhsim.network.connections import (
     DELAY,
     FIRST_LANE,
@@ -32,40 +20,11 @@ from hhsim.network.connections import (
     SOURCE_SIZE,
     SYNAPSE_BASE,
     WEIGHT_BASE,
-    Connections,
 )
 from hhsim.network.layout import LANES
-from hhsim.state.arrivals import BASE, FIRST, RING, SUMS, WIDTH, Arrivals
-from hhsim.state.build import Cells
-from hhsim.state.meeting import Log, Plan
+from hhsim.state.inboxes import BASE, ENTRY_INBOX, ENTRY_ROW, FIRST, RING, SUMS, WIDTH
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
-
-
-@compiled
-def bring_trains(part: int, k: int, first_step: int, trains: Trains, arrivals: Arrivals, plan: Plan) -> None:
-    """Let the spikes of the Poisson inputs arrive that fall into step k."""
-    low, high = plan.cuts[part] * LANES, plan.cuts[part + 1] * LANES
-    for train in range(trains.table.shape[0]):
-        table = trains.table[train]
-        on = table[ON]
-        if not on <= k < table[OFF]:
-            continue
-        first = max(table[TRAIN_FIRST], low)
-        last = min(table[TRAIN_FIRST] + table[CELLS], high)
-        entering = k % WINDOW == 0 or k in (first_step, on)
-        channel = arrivals.channels[table[CHANNEL]]
-        for lane in range(first, last):
-            cell = table[OFFSET] + lane - table[TRAIN_FIRST]
-            if entering:
-                enter_window(trains, train, cell, k)
-            while trains.next[cell] == k:
-                at = channel[BASE] + lane - channel[FIRST]
-                if table[WEIGHTED]:
-                    arrivals.sums[at] += trains.weights[cell]
-                else:
-                    arrivals.counts[at] += np.uint8(1)
-                draw_next(trains, train, cell, k // WINDOW)
 
 
 AHEAD = 8  # spikes between the one whose row is delivered and the one whose row is asked for
@@ -75,15 +34,14 @@ NEAR = 1 << 20  # bytes of targets that lie in the caches anyway
 
 
 @kernel
-def deliver(
-    part: int, k: int, row: int, log: Log, connections: Connections, arrivals: Arrivals, plan: Plan
-) -> None:
-    """Bring the spikes whose least delay ends at step k (row `row` of the log) to this part's channels.
+def deliver(part: int, k: int, row: int, network: Network) -> None:
+    """Bring the spikes whose least delay ends at step k (row `row` of the log) to this part's inboxes.
 
     Tile by tile, so that their arrivals stay in the cache; within a tile in the order of projections, then
     sources: a sum of individual weights is always added up in that order.
     """
-    for tile in range(plan.tiles[part], plan.tiles[part + 1]):
+    log, connections, shares = network.log, network.connections, network.shares
+    for tile in range(shares.tiles[part], shares.tiles[part + 1]):
         for projection in range(connections.projections.shape[0]):
             about = connections.projections[projection]
             emitted = row - 1 - about[DELAY]
@@ -91,49 +49,42 @@ def deliver(
                 continue
             first = about[SOURCE_FIRST_LANE]
             beyond = first + about[SOURCE_SIZE]
-            for source_part in range(log.nodes.shape[0]):
+            for source_part in range(log.lanes.shape[0]):
                 begin, end = log.ends[source_part, emitted], log.ends[source_part, emitted + 1]
-                while begin < end and log.nodes[source_part, begin] < first:
+                while begin < end and log.lanes[source_part, begin] < first:
                     begin += 1
-                while begin < end and log.nodes[source_part, end - 1] >= beyond:
+                while begin < end and log.lanes[source_part, end - 1] >= beyond:
                     end -= 1
                 if begin < end:
-                    _deliver_rows(tile, projection, k, log, source_part, begin, end, connections, arrivals)
+                    _deliver_rows(tile, projection, k, log.lanes[source_part, :end], begin, network)
 
 
 @inline
 def _deliver_rows(
-    tile: int,
-    projection: int,
-    k: int,
-    log: Log,
-    source_part: int,
-    begin: int,
-    end: int,
-    connections: Connections,
-    arrivals: Arrivals,
+    tile: int, projection: int, k: int, lanes: npt.NDArray[np.int32], begin: int, network: Network
 ) -> None:
-    """Bring the rows of the spikes from `begin` to `end` of a part's log to one tile.
+    """Bring the rows of the sources in lanes[begin:] to one tile.
 
     A row lies anywhere in memory and is short: it is asked for while those before it are delivered.
     """
+    connections, inboxes = network.connections, network.inboxes
     place, about = connections.places[tile, projection], connections.projections[projection]
-    channel = arrivals.channels[projection]
-    nodes, starts = log.nodes[source_part], connections.row_starts
+    inbox = inboxes.table[projection]
+    starts, end = connections.row_starts, lanes.size
     targets, weights, lags = connections.targets, connections.weights, connections.lags
-    counts, sums = arrivals.counts, arrivals.sums
+    counts, sums = inboxes.counts, inboxes.sums
     first_row = place[ROW_BASE] - about[SOURCE_FIRST_LANE]
     first_target, first_weight, first_lag = place[SYNAPSE_BASE], place[WEIGHT_BASE], place[LAG_BASE]
     weighted, lagging = first_weight >= 0, first_lag >= 0
-    base = channel[BASE] + place[FIRST_LANE] - channel[FIRST]
-    slots, width = about[SLOTS], channel[WIDTH]
+    base = inbox[BASE] + place[FIRST_LANE] - inbox[FIRST]
+    slots, width = about[SLOTS], inbox[WIDTH]
     slot = k % slots
     far = targets.nbytes > NEAR
     for spike in range(begin - AHEAD if far else begin, end):
         if far and spike + 2 * AHEAD < end:
-            prefetch(starts, first_row + nodes[spike + 2 * AHEAD])
+            prefetch(starts, first_row + lanes[spike + 2 * AHEAD])
         if far and spike + AHEAD < end:
-            row = first_row + nodes[spike + AHEAD]
+            row = first_row + lanes[spike + AHEAD]
             here, there = np.int64(starts[index(row)]), np.int64(starts[index(row + 1)])
             _ask_for(targets, first_target, here, there)
             if weighted:
@@ -142,7 +93,7 @@ def _deliver_rows(
                 _ask_for(lags, first_lag, here, there)
         if spike < begin:
             continue
-        row = first_row + nodes[spike]
+        row = first_row + lanes[spike]
         here, there = np.int64(starts[index(row)]), np.int64(starts[index(row + 1)])
         if not weighted and not lagging:
             for synapse in range(here, there):
@@ -171,21 +122,22 @@ def _ask_for(array: npt.NDArray[Any], base: int, begin: int, end: int) -> None:
 
 
 @inline
-def receive(block: int, k: int, cells: Cells, arrivals: Arrivals) -> None:
+def receive(block: int, k: int, network: Network) -> None:
     """Add what arrives at step k to the conductances of a block, and empty its slots."""
+    cells, inboxes = network.cells, network.inboxes
     real = cells.state.dtype.type  # or a float32 times a uint16 would be computed in float64
     start = cells.starts[block]
-    for entry in range(arrivals.starts[block], arrivals.starts[block + 1]):
-        channel = arrivals.channels[arrivals.entries[entry, 0]]
-        weight = arrivals.weights[entry]
-        to = start + index(arrivals.entries[entry, 1] * LANES)
-        at = index(channel[BASE] + (k % channel[RING]) * channel[WIDTH] + block * LANES - channel[FIRST])
-        if channel[SUMS]:
+    for entry in range(inboxes.starts[block], inboxes.starts[block + 1]):
+        inbox = inboxes.table[inboxes.entries[entry, ENTRY_INBOX]]
+        weight = inboxes.weights[entry]
+        to = start + index(inboxes.entries[entry, ENTRY_ROW] * LANES)
+        at = index(inbox[BASE] + (k % inbox[RING]) * inbox[WIDTH] + block * LANES - inbox[FIRST])
+        if inbox[SUMS]:
             for i in range(LANES):
-                cells.state[to + index(i)] += weight * arrivals.sums[at + index(i)]
-                arrivals.sums[at + index(i)] = 0
+                cells.state[to + index(i)] += weight * inboxes.sums[at + index(i)]
+                inboxes.sums[at + index(i)] = 0
         else:
             for i in range(LANES):
-                count = real(arrivals.counts[at + index(i)])
+                count = real(inboxes.counts[at + index(i)])
                 cells.state[to + index(i)] += weight * count
-                arrivals.counts[at + index(i)] = 0
+                inboxes.counts[at + index(i)] = 0

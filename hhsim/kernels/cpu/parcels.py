@@ -9,28 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from hhsim.jit.options import compiled
-from hhsim.state.meeting import Log, Plan
+from hhsim.state.log import Log
+from hhsim.state.shares import Shares
 
 
 @compiled
-def size_of(log: Log, plan: Plan, row: int, steps: int) -> int:
+def size_of(log: Log, shares: Shares, row: int, steps: int) -> int:
     """How long the parcel of all own parts is, for `steps` rows of the log from `row` on."""
     size = steps
-    for part in range(plan.own, plan.own + plan.cuts.size - 1):
+    for part in range(shares.own, shares.own + shares.cuts.size - 1):
         size += log.ends[part, row + steps] - log.ends[part, row]
     return size
 
 
 @compiled
-def pack(log: Log, plan: Plan, row: int, steps: int, parcel: npt.NDArray[np.int32]) -> None:
+def pack(log: Log, shares: Shares, row: int, steps: int, parcel: npt.NDArray[np.int32]) -> None:
     """Fill the parcel of all own parts."""
-    first, last = plan.own, plan.own + plan.cuts.size - 1
+    first, last = shares.own, shares.own + shares.cuts.size - 1
     at = steps
     for step in range(steps):
         begin = at
         for part in range(first, last):
             for spike in range(log.ends[part, row + step], log.ends[part, row + step + 1]):
-                parcel[at] = log.nodes[part, spike]
+                parcel[at] = log.lanes[part, spike]
                 at += 1
         parcel[step] = at - begin
 
@@ -50,23 +51,23 @@ def unpack(log: Log, portion: int, row: int, steps: int, parcels: npt.NDArray[np
         end = log.ends[portion, row + step]
         for parcel in range(count):
             for _ in range(parcels[counts[parcel] + step]):
-                log.nodes[portion, end] = parcels[lanes[parcel]]
+                log.lanes[portion, end] = parcels[lanes[parcel]]
                 lanes[parcel] += 1
                 end += 1
         log.ends[portion, row + step + 1] = end
 
 
 @compiled
-def room_left(log: Log, plan: Plan, row: int) -> bool:
+def room_left(log: Log, shares: Shares, row: int) -> bool:
     """Have the portions of other processes room for two epochs more, beside what they hold up to `row`?
 
     One of them is on its way when this is asked; the next begins only if all processes say so.
     """
-    capacity = log.nodes.shape[1]
-    for portion in range(log.nodes.shape[0]):
-        if plan.own <= portion < plan.own + plan.cuts.size - 1:
+    capacity = log.lanes.shape[1]
+    for portion in range(log.lanes.shape[0]):
+        if shares.own <= portion < shares.own + shares.cuts.size - 1:
             continue
-        lanes = plan.bounds[portion + 1] - plan.bounds[portion]
-        if log.ends[portion, row] + 2 * lanes * plan.epoch > capacity:
+        lanes = shares.bounds[portion + 1] - shares.bounds[portion]
+        if log.ends[portion, row] + 2 * lanes * shares.epoch > capacity:
             return False
     return True

@@ -1,4 +1,4 @@
-"""What one thread does for the cell in its lane, beside the step: arrivals, currents, samples and spikes."""
+"""What one thread does for the cell in its lane, beside the step: inboxes, currents, samples and spikes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from hhsim.channels.structure import HUGE
 from hhsim.kernels.cuda.compiling import inline
 from hhsim.kernels.cuda.intrinsics import atomic_add, atomic_min
 from hhsim.kernels.cuda.tables import (
-    CHANNEL_COLUMNS,
-    CHANNELS,
     CLOCK_ROW,
     CURRENT_AMPLITUDES,
     CURRENT_COLUMNS,
@@ -25,12 +23,14 @@ from hhsim.kernels.cuda.tables import (
     END_TRACE,
     ENDS,
     ENTRIES,
-    ENTRY_CHANNEL,
     ENTRY_COLUMNS,
+    ENTRY_INBOX,
     FAILURE,
     FIRST_CURRENT,
     FIRST_TRACE,
     HISTORY,
+    INBOX_COLUMNS,
+    INBOXES,
     LANE_BITS,
     REFRACTORY,
     SHIFT,
@@ -45,7 +45,7 @@ from hhsim.kernels.cuda.tables import (
     TRACES,
 )
 from hhsim.network.layout import LANES
-from hhsim.state.arrivals import BASE, FIRST, RING, SUMS, WIDTH
+from hhsim.state.inboxes import BASE, FIRST, RING, SUMS, WIDTH
 
 index = np.uint64  # an index that cannot be negative needs no look at its sign
 
@@ -58,32 +58,37 @@ def fact(table: Any, place: Any) -> Any:
 
 @inline
 def slot_of(k: Any, slots: Any) -> Any:
-    """The slot for step k; most channels have one, and a remainder of 64 bits takes 90 instructions."""
+    """The slot for step k; most inboxes have one, and a remainder of 64 bits takes 90 instructions."""
     return k % slots if slots > 1 else np.int64(0)
 
 
 @inline
-def begin(at: Any, owner: Any, state: Any, tables: Any, ledger: Any) -> None:
+def begin(place: Any, arrays: Any) -> None:
     """Count the refractory clock from this chunk's start."""
-    clock = index(at + fact(tables, owner + CLOCK_ROW) * LANES)
-    state[clock] = max(state[clock] - fact(ledger, SHIFT), -1)
+    state = arrays.state
+    clock = index(place.at + fact(arrays.tables, place.owner + CLOCK_ROW) * LANES)
+    state[clock] = max(state[clock] - fact(arrays.ledger, SHIFT), -1)
 
 
 @inline
-def sample(lane: Any, at: Any, owner: Any, k: Any, first: Any, state: Any, tables: Any, frames: Any) -> None:
-    """Record the states at the beginning of step k."""
+def sample(place: Any, k: Any, first: Any, arrays: Any) -> None:
+    """Record the states at the beginning of step k, in a chunk that began at step `first`."""
+    lane, owner, tables = place.lane, place.owner, arrays.tables
     for number in range(fact(tables, owner + FIRST_TRACE), fact(tables, owner + END_TRACE)):
         trace = fact(tables, TRACES) + number * TRACE_COLUMNS
         every, low = fact(tables, trace + TRACE_EVERY), fact(tables, trace + TRACE_FIRST)
         if low <= lane < fact(tables, trace + TRACE_LAST) and k % every == 0:
             frame = k // every - (first + every - 1) // every
             to = fact(tables, trace + TRACE_OFFSET) + frame * fact(tables, trace + TRACE_WIDTH) + lane - low
-            frames[index(to)] = state[index(at + fact(tables, trace + TRACE_ROW) * LANES)]
+            at = index(place.at + fact(tables, trace + TRACE_ROW) * LANES)
+            arrays.frames[index(to)] = arrays.state[at]
 
 
 @inline
-def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: Any, tables: Any) -> None:
+def apply_currents(place: Any, k: Any, arrays: Any) -> None:
     """Where a current of this population goes on or off at step k, add up what flows from now on."""
+    lane, owner = place.lane, place.owner
+    state, numbers, tables = arrays.state, arrays.numbers, arrays.tables
     begins, ends = fact(tables, owner + FIRST_CURRENT), fact(tables, owner + END_CURRENT)
     changed = False
     for number in range(begins, ends):
@@ -91,7 +96,7 @@ def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: 
         changed |= fact(tables, current + CURRENT_ON) == k or fact(tables, current + CURRENT_OFF) == k
     if not changed:
         return
-    to = index(at + fact(tables, owner + CURRENT_ROW) * LANES)
+    to = index(place.at + fact(tables, owner + CURRENT_ROW) * LANES)
     state[to] = 0
     for number in range(begins, ends):
         current = fact(tables, CURRENTS) + number * CURRENT_COLUMNS
@@ -102,14 +107,15 @@ def apply_currents(lane: Any, at: Any, owner: Any, k: Any, state: Any, numbers: 
 
 
 @inline
-def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> Any:
-    """What arrives in an entry's channel at step k, a count or a sum of units; empties its slot."""
-    number = fact(tables, fact(tables, ENTRIES) + entry * ENTRY_COLUMNS + ENTRY_CHANNEL)
-    channel = fact(tables, CHANNELS) + number * CHANNEL_COLUMNS
-    slot = slot_of(k, fact(tables, channel + RING)) * fact(tables, channel + WIDTH)
-    at = index(fact(tables, channel + BASE) + slot + lane - fact(tables, channel + FIRST))
+def take(lane: Any, entry: Any, k: Any, arrays: Any) -> Any:
+    """What arrives in an entry's inbox at step k, a count or a sum of units; empties its slot."""
+    tables, counts, sums = arrays.tables, arrays.counts, arrays.sums
+    number = fact(tables, fact(tables, ENTRIES) + entry * ENTRY_COLUMNS + ENTRY_INBOX)
+    inbox = fact(tables, INBOXES) + number * INBOX_COLUMNS
+    slot = slot_of(k, fact(tables, inbox + RING)) * fact(tables, inbox + WIDTH)
+    at = index(fact(tables, inbox + BASE) + slot + lane - fact(tables, inbox + FIRST))
     amount = np.int64(0)
-    if fact(tables, channel + SUMS) != 0:
+    if fact(tables, inbox + SUMS) != 0:
         amount = sums[at]
         if amount != 0:
             sums[at] = 0
@@ -121,24 +127,16 @@ def take(lane: Any, entry: Any, k: Any, tables: Any, counts: Any, sums: Any) -> 
 
 
 @inline
-def collect(
-    lane: Any,
-    at: Any,
-    owner: Any,
-    population: Any,
-    now: Any,
-    state: Any,
-    tables: Any,
-    spikes: Any,
-    ledger: Any,
-) -> None:
-    """Write down the spike of a lane that `step` marked and set its refractory clock."""
-    clock = index(at + fact(tables, owner + CLOCK_ROW) * LANES)
-    if not abs(state[index(at)]) < HUGE:  # the same test as in `step`
-        atomic_min(ledger, FAILURE, (now << LANE_BITS) | lane)
+def collect(place: Any, now: Any, arrays: Any) -> None:
+    """Write down the spike of a lane that `step` marked and set its refractory clock; `now` is the step
+    within the chunk."""
+    state, tables, ledger = arrays.state, arrays.tables, arrays.ledger
+    clock = index(place.at + fact(tables, place.owner + CLOCK_ROW) * LANES)
+    if not abs(state[index(place.at)]) < HUGE:  # the same test as in `step`
+        atomic_min(ledger, FAILURE, (now << LANE_BITS) | place.lane)
     elif state[clock] <= now:
-        place = atomic_add(ledger, fact(tables, ENDS) + fact(tables, HISTORY) + now + 1, 1)
-        spikes[index(place)] = lane
-        state[clock] = now + fact(tables, owner + REFRACTORY)
+        end = atomic_add(ledger, fact(tables, ENDS) + fact(tables, HISTORY) + now + 1, 1)
+        arrays.spikes[index(end)] = place.lane
+        state[clock] = now + fact(tables, place.owner + REFRACTORY)
     else:
-        atomic_add(ledger, SUPPRESSED + population, 1)
+        atomic_add(ledger, SUPPRESSED + place.population, 1)

@@ -21,11 +21,6 @@ def send(array: npt.NDArray[Any]) -> Any:
     return cuda.to_device(array if array.size else np.zeros(shape, array.dtype))
 
 
-def take(size: int, kind: npt.DTypeLike) -> Any:
-    """Zeros on the device."""
-    return send(np.zeros(size, kind))
-
-
 def fetch(array: Any, to: npt.NDArray[Any]) -> None:
     """Copy the beginning of an array on the device to all of `to`, in the type of `to`."""
     if to.size:

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from hhsim.inputs import build as inputs
-from hhsim.inputs.build import CELLS, CHANNEL, OFF, OFFSET, ON, WINDOW
-from hhsim.inputs.build import FIRST as TRAIN_FIRST
+from hhsim.inputs import poisson as inputs
+from hhsim.inputs.poisson import CELLS, INBOX, OFF, OFFSET, ON, WINDOW
+from hhsim.inputs.poisson import FIRST as TRAIN_FIRST
 from hhsim.kernels.cuda import intrinsics
 from hhsim.kernels.cuda.compiling import call, cuda, inline, kernel
 from hhsim.kernels.cuda.lanes import fact, index
-from hhsim.kernels.cuda.tables import CHANNEL_COLUMNS, CHANNELS, FIRST_STEP, UPDATE_STEP
+from hhsim.kernels.cuda.tables import FIRST_STEP, INBOX_COLUMNS, INBOXES, UPDATE_STEP
 from hhsim.network import random
-from hhsim.state.arrivals import BASE, FIRST, SUMS
+from hhsim.state.inboxes import BASE, FIRST, SUMS
 
 
 def _same(function: Any, **instead: Any) -> Any:
@@ -32,8 +32,9 @@ enter_window = call(_same(inputs.enter_window, draw_next=draw_next))
 
 
 @kernel
-def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) -> None:
+def bring_trains(arrays: Any, trains: Any) -> None:
     """Let the spikes of the Poisson inputs arrive that fall into this step."""
+    tables, ledger = arrays.tables, arrays.ledger
     k, first_step = fact(ledger, UPDATE_STEP), fact(ledger, FIRST_STEP)
     if k < 0:
         return
@@ -43,17 +44,17 @@ def bring_trains(tables: Any, trains: Any, counts: Any, sums: Any, ledger: Any) 
         if not on <= k < table[OFF]:
             continue
         entering = k % WINDOW == 0 or k in (first_step, on)
-        channel = fact(tables, CHANNELS) + table[CHANNEL] * CHANNEL_COLUMNS
-        base = fact(tables, channel + BASE) + table[TRAIN_FIRST] - fact(tables, channel + FIRST)
+        inbox = fact(tables, INBOXES) + table[INBOX] * INBOX_COLUMNS
+        base = fact(tables, inbox + BASE) + table[TRAIN_FIRST] - fact(tables, inbox + FIRST)
         node = np.int64(cuda.grid(1))
         while node < table[CELLS]:
             cell = table[OFFSET] + node
             if entering:
                 enter_window(trains, train, cell, k)
             while trains.next[cell] == k:
-                if fact(tables, channel + SUMS) != 0:
-                    sums[index(base + node)] += trains.weights[cell]
+                if fact(tables, inbox + SUMS) != 0:
+                    arrays.sums[index(base + node)] += trains.weights[cell]
                 else:
-                    counts[index(base + node)] += np.uint32(1)
+                    arrays.counts[index(base + node)] += np.uint32(1)
                 draw_next(trains, train, cell, k // WINDOW)
             node += cuda.gridsize(1)

@@ -11,13 +11,13 @@ from hhsim.kernels.cuda.intrinsics import atomic_add
 from hhsim.kernels.cuda.lanes import fact, index, slot_of
 from hhsim.kernels.cuda.tables import (
     CAPACITY,
-    CHANNEL_COLUMNS,
-    CHANNELS,
     DELAY,
     ENDS,
     FAILURE,
     FIRST_STEP,
     HISTORY,
+    INBOX_COLUMNS,
+    INBOXES,
     LAG_BASE,
     LANES_IN_ALL,
     NO_FAILURE,
@@ -34,26 +34,18 @@ from hhsim.kernels.cuda.tables import (
     UPDATE_STEP,
     WEIGHT_BASE,
 )
-from hhsim.state.arrivals import WIDTH
+from hhsim.state.inboxes import WIDTH
 
 
 @kernel
-def scatter(
-    tables: Any,
-    targets: Any,
-    row_starts: Any,
-    weights: Any,
-    lags: Any,
-    counts: Any,
-    sums: Any,
-    spikes: Any,
-    ledger: Any,
-) -> None:
-    """Begin the next step: bring the spikes whose least delay is over to their targets' arrivals.
+def scatter(arrays: Any) -> None:
+    """Begin the next step: bring the spikes whose least delay is over to their targets' inboxes.
 
     Its first thread decides whether there is a next step: not where the spikes of one more may find no room,
     nor after a potential that is not finite. Counts and whole units are exact in any order of additions.
     """
+    tables, ledger, spikes = arrays.tables, arrays.ledger, arrays.spikes
+    targets, row_starts, weights, lags = arrays.targets, arrays.row_starts, arrays.weights, arrays.lags
     k = fact(ledger, SCATTER_STEP)
     ends = fact(tables, ENDS)
     row = fact(tables, HISTORY) + k - fact(ledger, FIRST_STEP)
@@ -74,7 +66,7 @@ def scatter(
             continue
         first_source, sources = fact(tables, about + SOURCE_FIRST), fact(tables, about + SOURCE_SIZE)
         slots = fact(tables, about + SLOTS)
-        width = fact(tables, fact(tables, CHANNELS) + number * CHANNEL_COLUMNS + WIDTH)
+        width = fact(tables, fact(tables, INBOXES) + number * INBOX_COLUMNS + WIDTH)
         base, slot = fact(tables, about + TARGET_BASE), slot_of(k, slots)
         weight_base, lag_base = fact(tables, about + WEIGHT_BASE), fact(tables, about + LAG_BASE)
         synapse_base = fact(tables, about + SYNAPSE_BASE)
@@ -94,7 +86,7 @@ def scatter(
                     later -= slots if later >= slots else 0
                 at = base + later * width + np.int64(targets[index(synapse_base + own)])
                 if weight_base >= 0:
-                    atomic_add(sums, index(at), np.int64(weights[index(weight_base + own)]))
+                    atomic_add(arrays.sums, index(at), np.int64(weights[index(weight_base + own)]))
                 else:
-                    atomic_add(counts, index(at), np.uint32(1))
+                    atomic_add(arrays.counts, index(at), np.uint32(1))
                 own += cuda.blockDim.x

@@ -12,20 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.inputs.build import CELLS, OFFSET, WEIGHTED, Currents, Trains
+from hhsim.inputs.poisson import CELLS, OFFSET, WEIGHTED, Trains
+from hhsim.kernels.network import Network
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections
 from hhsim.network.layout import LANES, Layout
-from hhsim.state.arrivals import BASE, FIRST, SUMS, Arrivals
-from hhsim.state.arrivals import (
-    CHANNEL_COLUMNS as CHANNEL_COLUMNS,  # (the kernels take all columns from here)
-)
 from hhsim.state.build import Cells
+from hhsim.state.inboxes import BASE, FIRST, SUMS, Inboxes
+from hhsim.state.inboxes import (
+    INBOX_COLUMNS as INBOX_COLUMNS,  # (the kernels take all columns from here)
+)
 from hhsim.state.samples import Samples
 
 # The header of `tables`: counts, and where each table begins.
 (LANES_IN_ALL, HISTORY, CAPACITY, STAGGERED, ENDS, PROJECTION_COUNT,
- BLOCKS, OWNERS, ENTRIES, CURRENTS, TRACES, PROJECTIONS, CHANNELS) = range(13)  # fmt: skip
+ BLOCKS, OWNERS, ENTRIES, CURRENTS, TRACES, PROJECTIONS, INBOXES) = range(13)  # fmt: skip
 HEADER = 13
 
 # Columns of a block.
@@ -37,11 +38,11 @@ BLOCK_COLUMNS = 4
  FIRST_CURRENT, END_CURRENT, FIRST_TRACE, END_TRACE) = range(10)  # fmt: skip
 OWNER_COLUMNS = 10
 
-# Columns of an entry: what arrives in one channel for one population.
-ENTRY_CHANNEL, ENTRY_ROW, ENTRY_WEIGHT = range(3)  # channel, row of the conductance, place in `numbers`
+# Columns of an entry: which inbox enters which conductance of one population.
+ENTRY_INBOX, ENTRY_ROW, ENTRY_WEIGHT = range(3)  # inbox, row of the conductance, place in `numbers`
 ENTRY_COLUMNS = 3
 
-# Columns of a channel: those of `Arrivals.channels`.
+# Columns of an inbox: those of `Inboxes.table`.
 
 # Columns of a step current: lanes, steps, and where its amplitudes begin in `numbers`.
 CURRENT_FIRST, CURRENT_LAST, CURRENT_ON, CURRENT_OFF, CURRENT_AMPLITUDES = range(5)
@@ -53,11 +54,11 @@ TRACE_COLUMNS = 6
 
 # Columns of a projection.
 (SOURCE_FIRST, SOURCE_SIZE, DELAY, SLOTS, ROW_BASE, SYNAPSE_BASE, WEIGHT_BASE, LAG_BASE,
- TARGET_BASE) = range(9)  # fmt: skip  # TARGET_BASE: what target 0 is in a slot of the channel
+ TARGET_BASE) = range(9)  # fmt: skip  # TARGET_BASE: what target 0 is in a slot of the inbox
 PROJECTION_COLUMNS = 9
 
 # Columns of `ledger`; then the crossings within the refractory time of each population, and, from
-# tables[ENDS] on, the ends of the rows of spikes (as `meeting.Log.ends`).
+# tables[ENDS] on, the ends of the rows of spikes (as `Log.ends`).
 SCATTER_STEP = 0  # that `scatter` does next
 UPDATE_STEP = 1  # that the other kernels do next; -1: none, as there is no room or a potential diverged
 FIRST_STEP = 2  # of the chunk
@@ -66,6 +67,9 @@ FAILURE = 4  # step since the first · 2³² + lane of the first potential that 
 SUPPRESSED = 5
 
 NO_FAILURE = np.iinfo(np.int64).max
+
+INPUT_KINDS = ("poisson", "step_current")  # those that a device has kernels for; others are refused
+
 LANE_BITS = 32
 EXACT_BITS = 52  # sums of weights are whole numbers of units below 2⁵²: a float64 holds them exactly
 
@@ -76,7 +80,7 @@ class Tables(NamedTuple):
 
 
 def units_of(connections: Connections, trains: Trains) -> npt.NDArray[np.float64]:
-    """What one means in the sums of each channel, in nS: powers of two; 1 where a channel counts.
+    """What one means in the sums of each inbox, in nS: powers of two; 1 where an inbox counts.
 
     A weight is a whole number of units, of 30 bits in float32, and in float64 of as many as leave every sum
     below 2⁵²: with 200 nS at most and 1000 synapses, a unit is 6e-11 nS. Sums of whole numbers do not depend
@@ -120,20 +124,12 @@ def whole(weights: npt.NDArray[Any], unit: float | npt.NDArray[np.float64]) -> n
     return np.rint(weights.astype(np.float64) / unit).astype(np.int64)
 
 
-def build_tables(
-    layout: Layout,
-    cells: Cells,
-    connections: Connections,
-    arrivals: Arrivals,
-    currents: Currents,
-    samples: Samples,
-    units: npt.NDArray[np.float64],
-    history: int,
-    capacity: int,
-) -> Tables:
+def build_tables(layout: Layout, network: Network, units: npt.NDArray[np.float64], capacity: int) -> Tables:
     """The tables of a whole network, in one part; `capacity` is the room for spikes of a chunk."""
+    cells, connections, inboxes = network.cells, network.connections, network.inboxes
+    currents = network.inputs.step_current
     owners = len(layout.places)
-    numbers = [cells.parameters.ravel(), np.zeros(len(arrivals.weights)), currents.amplitudes]
+    numbers = [cells.parameters.ravel(), np.zeros(len(inboxes.weights)), currents.amplitudes]
     begins = np.cumsum([0, *(len(each) for each in numbers)]).tolist()
     entries = np.zeros((0, ENTRY_COLUMNS), np.int64)
     about = np.zeros((owners, OWNER_COLUMNS), np.int64)
@@ -142,18 +138,18 @@ def build_tables(
     about[:, PARAMETERS] = np.arange(owners) * cells.parameters.shape[1]
     weights = numbers[1]
     for owner, place in enumerate(layout.places.values()):
-        rows = slice(arrivals.starts[place.blocks.start], arrivals.starts[place.blocks.start + 1])
+        rows = slice(inboxes.starts[place.blocks.start], inboxes.starts[place.blocks.start + 1])
         own = np.zeros((rows.stop - rows.start, ENTRY_COLUMNS), np.int64)
-        own[:, :2] = arrivals.entries[rows]
+        own[:, :2] = inboxes.entries[rows]
         own[:, ENTRY_WEIGHT] = begins[1] + np.arange(rows.start, rows.stop)
-        sums = arrivals.channels[own[:, ENTRY_CHANNEL], SUMS] == 1
-        weights[rows] = np.where(sums, units[own[:, ENTRY_CHANNEL]], arrivals.weights[rows])
+        sums = inboxes.table[own[:, ENTRY_INBOX], SUMS] == 1
+        weights[rows] = np.where(sums, units[own[:, ENTRY_INBOX]], inboxes.weights[rows])
         about[owner, [FIRST_ENTRY, END_ENTRY]] = len(entries), len(entries) + len(own)
         entries = np.concatenate([entries, own])
     driven = currents.table.copy()
     driven[:, CURRENT_AMPLITUDES] += begins[2]
     driven = _by_owner(driven, about, (FIRST_CURRENT, END_CURRENT), layout)
-    traces = _by_owner(_traces(layout, cells, samples), about, (FIRST_TRACE, END_TRACE), layout)
+    traces = _by_owner(_traces(cells, network.samples), about, (FIRST_TRACE, END_TRACE), layout)
     blocks = np.stack([cells.starts.astype(np.int64), cells.kinds, cells.owners, cells.ends], axis=1)
     pieces = {
         BLOCKS: blocks,
@@ -161,11 +157,11 @@ def build_tables(
         ENTRIES: entries,
         CURRENTS: driven,
         TRACES: traces,
-        PROJECTIONS: _projections(connections, arrivals),
-        CHANNELS: arrivals.channels,
+        PROJECTIONS: _projections(connections, inboxes),
+        INBOXES: inboxes.table,
     }
     header = np.zeros(HEADER, np.int64)
-    header[[LANES_IN_ALL, HISTORY, CAPACITY]] = layout.lanes, history, capacity
+    header[[LANES_IN_ALL, HISTORY, CAPACITY]] = layout.lanes, network.shares.history, capacity
     header[[STAGGERED, ENDS]] = cells.staggered, SUPPRESSED + owners
     header[PROJECTION_COUNT] = len(connections.projections)
     for which in pieces:
@@ -188,7 +184,7 @@ def _by_owner(
     return table[order]
 
 
-def _traces(layout: Layout, cells: Cells, samples: Samples) -> npt.NDArray[np.int64]:
+def _traces(cells: Cells, samples: Samples) -> npt.NDArray[np.int64]:
     """The rows of traces, in the order in which the config has them."""
     table = np.zeros((len(samples.every), TRACE_COLUMNS), np.int64)
     at = 0
@@ -204,7 +200,7 @@ def _traces(layout: Layout, cells: Cells, samples: Samples) -> npt.NDArray[np.in
     return table
 
 
-def _projections(connections: Connections, arrivals: Arrivals) -> npt.NDArray[np.int64]:
+def _projections(connections: Connections, inboxes: Inboxes) -> npt.NDArray[np.int64]:
     table = np.zeros((len(connections.projections), PROJECTION_COLUMNS), np.int64)
     about, places = connections.projections, connections.places[0]
     for own, theirs in (
@@ -221,6 +217,6 @@ def _projections(connections: Connections, arrivals: Arrivals) -> npt.NDArray[np
         (LAG_BASE, c.LAG_BASE),
     ):
         table[:, own] = places[:, theirs]
-    channels = arrivals.channels[: len(table)]
-    table[:, TARGET_BASE] = channels[:, BASE] + places[:, c.FIRST_LANE] - channels[:, FIRST]
+    first = inboxes.table[: len(table)]
+    table[:, TARGET_BASE] = first[:, BASE] + places[:, c.FIRST_LANE] - first[:, FIRST]
     return table

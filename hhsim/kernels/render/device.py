@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hhsim.channels.structure import Structure, identifier
 from hhsim.formulas.linker import Linker
-from hhsim.kernels.cuda import driver
+from hhsim.kernels.cuda import update_text
 from hhsim.kernels.render.program import source, title_of
 from hhsim.kernels.render.step import Step
 from hhsim.network.layout import LANES
@@ -18,6 +18,7 @@ Rendered by hhsim from its channels and methods, for a CUDA device; edit those i
 
 import numpy as np
 
+from hhsim.kernels.cuda.arrays import Place
 from hhsim.kernels.cuda.compiling import cuda, inline, kernel
 from hhsim.kernels.cuda.intrinsics import scale
 from hhsim.kernels.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
@@ -37,7 +38,7 @@ def render_for_device(structures: Sequence[Structure]) -> str:
     precision = structures[0].precision
     linker = Linker(precision)
     steps = [_render_lane(structure, f"step_{kind}", linker) for kind, structure in enumerate(structures)]
-    used = {*driver.advance_lane.__code__.co_names, *driver.update.__code__.co_names}
+    used = {*update_text.advance_lane.__code__.co_names, *update_text.update.__code__.co_names}
     names = [name for name in used if name in vars(tables) and name != "LANES"]
     title = title_of(structures)
     return "\n\n".join(
@@ -46,8 +47,8 @@ def render_for_device(structures: Sequence[Structure]) -> str:
             linker.text(),
             *steps,
             _choice(len(steps)),
-            f"@inline\n{source(driver.advance_lane)}",
-            f"@kernel\n{source(driver.update)}",
+            f"@inline\n{source(update_text.advance_lane)}",
+            f"@kernel\n{source(update_text.update)}",
         ]
     )
 
@@ -69,7 +70,7 @@ def _render_lane(structure: Structure, name: str, linker: Linker) -> str:
         *(f"    {identifier(each)} = numbers[p + index({i})]" for i, each in enumerate(structure.parameters)),
         *(f"    {step.state(row)} = state[{_place(number)}]" for row, number in rows.items()),
         *body,
-        *(f"    state[{_place(rows[state])}] = {step.state(state)}" for state in structure.states),
+        *(f"    state[{_place(rows[each.name])}] = {step.state(each.name)}" for each in structure.states),
         "    return look",
     ]
     return "\n".join(lines) + "\n"

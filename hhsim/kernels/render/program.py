@@ -21,7 +21,8 @@ from hhsim.channels.checks import is_own, shown, title
 from hhsim.channels.structure import Structure
 from hhsim.errors import ChannelRefused, FileFailed
 from hhsim.formulas.linker import Linker
-from hhsim.kernels.cpu import driver
+from hhsim.kernels.cpu import loop_text
+from hhsim.kernels.render.inputs import render_inputs
 from hhsim.kernels.render.step import render_step
 from hhsim.system import trust
 
@@ -44,12 +45,14 @@ index = np.uint64
 
 LOOP_HEADER = '''"""The loop over steps and blocks, for cells of every structure.
 
-Rendered by hhsim from hhsim.kernels.cpu.driver; edit that instead.
+Rendered by hhsim from hhsim.kernels.cpu.loop_text; edit that instead.
 """
 
 import numpy as np
 
-from hhsim.kernels.cpu.cpu import begin, claim, collect, finish, prepare, receive, settle, wait
+from hhsim.kernels.cpu.delivery import receive
+from hhsim.kernels.cpu.meeting import claim, finish, settle, wait
+from hhsim.kernels.cpu.parts import begin, clear_currents, collect, prepare
 from hhsim.jit.options import kernel, kernel_parallel, prange
 from hhsim.jit.structs import call
 '''
@@ -75,15 +78,16 @@ def render_steps(structures: Sequence[Structure]) -> str:
 
 
 def render_loop(timed: bool = False) -> str:
-    """The text of the module with the loops over steps and blocks, those of `hhsim.kernels.cpu.driver`.
+    """The text of the module with the loops over steps and blocks, those of `hhsim.kernels.cpu.loop_text`.
 
     With `timed`, they count how long each phase of a step takes (`Work.ticks`).
     """
     return "\n\n".join(
         [
             LOOP_HEADER + (TIMED_HEADER if timed else ""),
-            f"@kernel\n{source(driver.advance_parts, timed)}",
-            f"@kernel_parallel\n{source(driver.advance, timed)}",
+            render_inputs(),
+            f"@kernel\n{source(loop_text.advance_parts, timed)}",
+            f"@kernel_parallel\n{source(loop_text.advance, timed)}",
         ]
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hhsim import mathx
 from hhsim.channels import Channel, methods
+from hhsim.channels.definition import conductance
 from hhsim.channels.structure import HUGE, Structure, identifier
 from hhsim.formulas.linker import Linker
 from hhsim.network.layout import LANES
@@ -142,7 +143,7 @@ class Step:
     def _receptors(self) -> list[str]:
         lines: list[str] = []
         for key, _ in self.structure.receptors:
-            g, decay = self.state(f"g.{key}"), f"{key}.decay"
+            g, decay = self.state(conductance(key)), f"{key}.decay"
             lines += [*self.loads(decay), f"{g} = {g} * {identifier(decay)}"]
         return lines
 
@@ -163,8 +164,8 @@ class Step:
             body.append(f"{g} = {_open(key, channel)}")
             conductances.append((g, identifier(f"{key}.e_rev")))
         for key, _ in self.structure.receptors:
-            body += self.loads(f"g.{key}")
-            conductances.append((identifier(f"g.{key}"), identifier(f"{key}.e_rev")))
+            body += self.loads(conductance(key))
+            conductances.append((identifier(conductance(key)), identifier(f"{key}.e_rev")))
         total = " + ".join(g for g, _ in conductances) or "real(0)"
         terms = [f"{g} * {e_rev}" for g, e_rev in conductances] + ["current"] * self.structure.driven
         inward = " + ".join(terms) or "real(0)"

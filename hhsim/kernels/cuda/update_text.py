@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numba import cuda
 
+    from hhsim.kernels.cuda.arrays import Place
     from hhsim.kernels.cuda.lanes import apply_currents, begin, collect, fact, index, sample, take
     from hhsim.kernels.cuda.tables import (
         BLOCK_COLUMNS,
@@ -43,20 +44,22 @@ if TYPE_CHECKING:
         """One step of one cell: rendered."""
 
 
-def advance_lane(lane, k, state, numbers, tables, counts, sums, spikes, ledger, frames):  # type: ignore[no-untyped-def]
+def advance_lane(lane, k, arrays):  # type: ignore[no-untyped-def]
+    state, numbers, tables = arrays.state, arrays.numbers, arrays.tables
     block = fact(tables, BLOCKS) + lane // LANES * BLOCK_COLUMNS
     if lane >= fact(tables, block + BLOCK_END):
         return
     population = fact(tables, block + BLOCK_OWNER)
     owner = fact(tables, OWNERS) + population * OWNER_COLUMNS
     at = fact(tables, block + BLOCK_START) + lane % LANES
-    first = fact(ledger, FIRST_STEP)
+    place = Place(lane, at, owner, population)
+    first = fact(arrays.ledger, FIRST_STEP)
     if k == first:
-        begin(at, owner, state, tables, ledger)
-    sample(lane, at, owner, k, first, state, tables, frames)
-    apply_currents(lane, at, owner, k, state, numbers, tables)
+        begin(place, arrays)
+    sample(place, k, first, arrays)
+    apply_currents(place, k, arrays)
     for number in range(fact(tables, owner + FIRST_ENTRY), fact(tables, owner + END_ENTRY)):
-        amount = take(lane, number, k, tables, counts, sums)
+        amount = take(lane, number, k, arrays)
         if amount != 0:
             entry = fact(tables, ENTRIES) + number * ENTRY_COLUMNS
             to = index(at + fact(tables, entry + ENTRY_ROW) * LANES)
@@ -66,14 +69,14 @@ def advance_lane(lane, k, state, numbers, tables, counts, sums, spikes, ledger, 
     if fact(tables, STAGGERED) != 0 and k == 0:
         gate_dt = real(0.5) * numbers[p]  # the gates get half a step ahead
     if step(fact(tables, block + BLOCK_KIND), state, index(at), numbers, p, real(k - first), gate_dt):
-        collect(lane, at, owner, population, k - first, state, tables, spikes, ledger)
+        collect(place, k - first, arrays)
 
 
-def update(state, numbers, tables, counts, sums, spikes, ledger, frames):  # type: ignore[no-untyped-def]
-    k = fact(ledger, UPDATE_STEP)
+def update(arrays):  # type: ignore[no-untyped-def]
+    k = fact(arrays.ledger, UPDATE_STEP)
     lane = np.int64(cuda.grid(1))
-    while k >= 0 and lane < fact(tables, LANES_IN_ALL):
-        advance_lane(lane, k, state, numbers, tables, counts, sums, spikes, ledger, frames)  # type: ignore[no-untyped-call]
+    while k >= 0 and lane < fact(arrays.tables, LANES_IN_ALL):
+        advance_lane(lane, k, arrays)  # type: ignore[no-untyped-call]
         lane += cuda.gridsize(1)
     if k >= 0 and cuda.grid(1) == 0:
-        ledger[SCATTER_STEP] = k + 1
+        arrays.ledger[SCATTER_STEP] = k + 1
