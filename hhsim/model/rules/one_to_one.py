@@ -29,9 +29,11 @@ class OneToOne(Rule):
         return "", f"one_to_one needs equal sizes, but {sources} sources meet {targets} targets"
 
     def resized(self, before: Ends, after: Ends) -> Resized:
-        """The same; where sizes were rounded apart, each target has one source that is drawn."""
+        """The same; where sizes that were equal are rounded apart, each target has a source that is drawn."""
         problem = self.impossible(*after)
-        return Resized(self) if problem is None else Resized(FixedIndegree(1), problem[1])
+        if problem is None or self.impossible(*before) is not None:
+            return Resized(self)
+        return Resized(FixedIndegree(1), problem[1])
 
     def without_synapses(self) -> str:
         return ""
