@@ -21,7 +21,7 @@ import numpy as np
 from hhsim.jit.options import compiled
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
 from hhsim.network.random import ZERO, philox, uniform
-from hhsim.network.sampling import LEAF, choose, scratch
+from hhsim.network.sampling import LEAF, Among, choose, scratch
 
 RARE = 16  # targets of a source in a leaf, on average; part of every result
 
@@ -122,9 +122,8 @@ def fixed_outdegree(plan: Plan, first: int, last: int, row_starts: Any, kept: An
     at = 0
     for source in range(first, last):
         self_number = plan.self_first + source if plan.self_first >= 0 else -1
-        count = choose(
-            plan, source, plan.union_size, self_number, pieces[0, BEGIN], pieces[-1, END], row, work
-        )
+        among = Among(plan.union_size, self_number, pieces[0, BEGIN], pieces[-1, END])
+        count = choose(plan, source, among, row, work)
         if at + count > kept.size:
             return source, at
         at = _keep(plan, source, count, row, row_starts, kept, at)
@@ -161,7 +160,8 @@ def fixed_indegree(plan: Plan, first: int, last: int, fill: bool, row_starts: An
             self_number = number - plan.self_first if plan.self_first >= 0 else -1
             if self_number >= plan.source_size:
                 self_number = -1
-            count = choose(plan, number, plan.source_size, self_number, 0, plan.source_size, row, work)
+            among = Among(plan.source_size, self_number, 0, plan.source_size)
+            count = choose(plan, number, among, row, work)
             for i in range(count):
                 at = starts + row[i]
                 if fill:
