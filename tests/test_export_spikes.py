@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import hhsim
 from hhsim.commands.export_spikes import export_spikes as command_itself
-from hhsim.exporting import csv as table
 from hhsim.exporting import export_spikes
+from hhsim.exporting.formats import csv as table
 from hhsim.recording import Recorder, TraceColumns, open_recording, select
+from hhsim.simulation.checkpoint.container import MAGIC
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what these import is their own affair
@@ -135,7 +136,7 @@ def test_the_command_writes_beside_the_recording(command, small_run, tmp_path) -
 def test_the_formats_offered_are_those_that_are_there() -> None:
     (option,) = (option for option in command_itself.params if option.name == "kind")
     modules = {path.stem for path in Path(table.__file__).parent.glob("*.py")}
-    assert {*option.type.choices} == modules - {"__init__", "export"}
+    assert {*option.type.choices} == modules - {"__init__"}
 
 
 def test_rows_are_in_order_of_time_and_told_in_decimals(small_run, tmp_path) -> None:
@@ -163,7 +164,7 @@ spikes_of_cells = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 4)), max
 
 
 @given(spikes_of_cells, spikes_of_cells, st.integers(0, 50), st.integers(51, 100), st.integers(0, 4))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_any_part_of_any_recording(tmp_path_factory, a, b, start, stop, first) -> None:
     folder = tmp_path_factory.getbasetemp()
     rows = {name: rows for name, rows in (("a", a), ("b", b)) if rows}
@@ -255,6 +256,15 @@ def test_the_recording_itself_is_never_replaced(command, tmp_path) -> None:
         assert Path(output).read_bytes() == before
 
 
+def test_a_checkpoint_is_never_replaced(command, tmp_path) -> None:
+    path = record(tmp_path / "out.h5", {"a": 2}, {"a": [(1, 0)]})
+    for name in ("out.checkpoint", "other.ckpt"):
+        Path(name).write_bytes(MAGIC)
+        result = command("export-spikes", path, "--format", "csv", "-o", name, "--force")
+        assert (result.code, "is the checkpoint of a run" in result.err) == (5, True)
+        assert Path(name).read_bytes() == MAGIC
+
+
 def test_a_failure_leaves_nothing_behind(command, small_run, tmp_path, monkeypatch) -> None:
     def fail(*arguments: object) -> None:
         Path(arguments[2]).write_text("half")
@@ -300,7 +310,7 @@ def test_bad_input_is_refused_in_plain_words(command, tmp_path, arguments, code,
 )
 def test_missing_packages_are_named_with_their_extra(command, tmp_path, monkeypatch, kind, package) -> None:
     record(tmp_path / "out.h5", {"a": 2}, {})
-    for module in (f"hhsim.exporting.{kind}", "hhsim.recording.neo"):
+    for module in (f"hhsim.exporting.formats.{kind}", "hhsim.recording.neo"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     result = command("export-spikes", "out.h5", "--format", kind)
