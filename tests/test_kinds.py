@@ -25,10 +25,8 @@ from hhsim.config.read import read
 from hhsim.config.write import write
 from hhsim.inputs import build as inputs
 from hhsim.network import random
-from hhsim.network.build import connect, memory_needed
+from hhsim.network.build import connect
 from hhsim.network.layout import lay_out
-from hhsim.network.plan import plan_projection
-from hhsim.network.stage import Stage
 from hhsim.simulation import memory
 from hhsim.simulation.estimate import shrinking
 from hhsim.state import build as state
@@ -53,8 +51,8 @@ MEMBERS = set().union(*unions().values())
 
 
 def test_the_unions_are_found() -> None:
-    assert {"Rule", "Input", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
-    assert {"Constant", "AllToAll", "PoissonInput", "Steady"} <= MEMBERS
+    assert {"Input", "Value", "InitialValue"} <= {name.split(".")[-1] for name in unions()}
+    assert {"Constant", "PoissonInput", "Steady"} <= MEMBERS
 
 
 def names_in(node: ast.AST) -> set[str]:
@@ -124,37 +122,19 @@ def with_initial(value: Any) -> model.Model:
     return replace(WHOLE, populations=WHOLE.populations | {"exc": exc})
 
 
-RULE, WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("rule", "weight", "delay"))
+WEIGHT, DELAY = (with_projection(**{key: FOREIGN}) for key in ("weight", "delay"))
 INPUT = replace(WHOLE, inputs=(FOREIGN,))
 INITIAL = with_initial(FOREIGN)
 LAYOUT = lay_out(WHOLE)
-SIZES = {"exc": 20, "inh": 5}
 
 
-def planned(one: model.Model) -> Any:
-    return plan_projection(one, LAYOUT, LAYOUT.cuts(1), 0, np.zeros(1, np.int64))
-
-
-def counted(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    stage.count(np.zeros(1, np.uint32), np.uint32)
-
-
-def kept(one: model.Model) -> None:
-    stage = Stage(one, 0, planned(WHOLE), None, 1)  # type: ignore[arg-type]
-    list(stage._keep((0, 1), np.zeros(1, np.uint32), np.dtype(np.uint32)))
-
-
-def checked(key: str) -> None:
-    """A section of a config with a foreign rule, or a foreign section as an input."""
-    report = Report("here")
+def checked() -> None:
+    """A foreign section as an input."""
     import tomllib
 
+    report = Report("here")
     document = read(tomllib.loads(CONFIG), report, Path())
-    if key == "rule":
-        document.projections[0] = document.projections[0].model_copy(update={"rule": FOREIGN})  # type: ignore[union-attr]
-    else:
-        document.inputs[0] = types.SimpleNamespace(target=("exc",))  # type: ignore[call-overload]
+    document.inputs[0] = types.SimpleNamespace(target=("exc",))  # type: ignore[call-overload]
     check(document, report)
 
 
@@ -167,18 +147,6 @@ def built() -> None:
 
 
 STAGES: dict[str, Callable[[], Any]] = {
-    "rule: write": lambda: write(RULE),
-    "rule: check": lambda: checked("rule"),
-    "rule: expected synapses": lambda: RULE.expected_synapses(RULE.projections[0]),
-    "rule: plan": lambda: planned(RULE),
-    "rule: count": lambda: counted(RULE),
-    "rule: keep": lambda: kept(RULE),
-    "rule: connect": lambda: connect(RULE, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
-    "rule: memory": lambda: memory_needed(RULE, 1),
-    "rule: can shrink": lambda: shrinking.can_shrink(RULE),
-    "rule: shrink": lambda: shrinking.shrunk(RULE, 0.5),
-    "rule: scale": lambda: scaling._rule(RULE, RULE.projections[0], SIZES),
-    "rule: advice": lambda: warnings(RULE),
     "weight: write": lambda: write(WEIGHT),
     "weight: connect": lambda: connect(WEIGHT, LAYOUT, LAYOUT.cuts(1), np.float64, threads=1),
     "weight: advice": lambda: warnings(WEIGHT),
@@ -194,9 +162,9 @@ STAGES: dict[str, Callable[[], Any]] = {
     "initial: write": lambda: write(INITIAL),
     "initial: draw": lambda: state.initial_values(INITIAL, INITIAL.populations["exc"]),
     "initial: can shrink": lambda: shrinking.can_shrink(INITIAL),
-    "initial: scale": lambda: list(scaling._reasons(INITIAL, SIZES)),
+    "initial: scale": lambda: scaling.scaled(INITIAL, 7),
     "input: write": lambda: write(INPUT),
-    "input: check": lambda: checked("input"),
+    "input: check": checked,
     "input: build": built,
     "input: trains": lambda: inputs.build_trains(INPUT, LAYOUT),
     "input: currents": lambda: inputs.build_currents(INPUT, LAYOUT),

@@ -228,11 +228,11 @@ def test_a_network_without_synapses():
 @pytest.mark.parametrize(
     ("rule", "sizes", "message"),
     [
-        (FixedOutdegree(11), (10,), "11 different targets"),
-        (FixedOutdegree(10, autapses=False), (10,), "there are 9"),
-        (FixedOutdegree(1, replacement=True, autapses=False), (1,), "there are 0"),
-        (FixedIndegree(11), (10,), "11 different sources"),
-        (OneToOne(), (10, 11), "as many sources as targets"),
+        (FixedOutdegree(11), (10,), "11 is more than the 10 targets"),
+        (FixedOutdegree(10, autapses=False), (10,), "the 9 targets to choose from, a cell itself left out"),
+        (FixedOutdegree(1, replacement=True, autapses=False), (1,), "the 0 targets"),
+        (FixedIndegree(11), (10,), "11 is more than the 10 sources"),
+        (OneToOne(), (10, 11), "equal sizes"),
     ],
 )
 def test_impossible_rules_are_refused(rule, sizes, message):

@@ -26,8 +26,8 @@ from hhsim.model import (
     PairwiseBernoulli,
     Uniform,
 )
-from hhsim.network import stage
 from hhsim.network.build import memory_needed
+from hhsim.network.rules import file as edges_rule
 from hhsim.state.build import initial_values
 
 BRIAN2 = Path(__file__).parent / "data" / "brian2_400" / "edges.h5"
@@ -64,7 +64,7 @@ def rng():
 @pytest.mark.parametrize("parts", [1, 2, 7])
 @pytest.mark.parametrize("chunk", [64, 1 << 20])
 def test_edges_are_sorted_and_equal_pairs_keep_their_order(tmp_path, edges, parts, chunk, monkeypatch):
-    monkeypatch.setattr(stage, "read_edges", lambda *arguments: read_edges(*arguments, chunk=chunk))
+    monkeypatch.setattr(edges_rule, "read_edges", lambda *arguments: read_edges(*arguments, chunk=chunk))
     sources, targets, weights, steps = edges
     rule = write_edges(tmp_path / "edges.h5", sources, targets, syn_weight=weights, delay=steps * 0.1)
     order = np.lexsort((targets, sources))

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
 from hhsim.errors import HhsimError
-from hhsim.model import (
-    AllToAll,
-    Constant,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
-    FromFile,
-    Input,
-    Model,
-    Normal,
-    OneToOne,
-    PairwiseBernoulli,
-    Projection,
-    Rule,
-    Steady,
-    Trace,
-    Uniform,
-)
+from hhsim.model import Constant, FromFile, Model, Normal, Steady, Trace, Uniform
+from hhsim.model.resizing import resized
 
 
 class CannotScale(HhsimError):
@@ -58,38 +42,11 @@ def scaled(model: Model, cells: int) -> Model:
     sizes = {
         name: max(1, round(population.size * cells / total)) for name, population in model.populations.items()
     }
-    reasons = tuple(_reasons(model, sizes))
+    larger, obstacles = resized(model, sizes)
+    reasons = [*_files(model), *(f"projection[{i}].rule: {text}" for i, text in obstacles.items())]
     if reasons:
-        raise CannotScale(cells, reasons)
-    return replace(
-        model,
-        populations={
-            name: replace(population, size=sizes[name]) for name, population in model.populations.items()
-        },
-        projections=tuple(
-            replace(projection, rule=_rule(model, projection, sizes)) for projection in model.projections
-        ),
-        inputs=tuple(_input(model, one, sizes) for one in model.inputs),
-        traces=tuple(_trace(trace, sizes[trace.population]) for trace in model.traces),
-    )
-
-
-def _rule(model: Model, projection: Projection, sizes: Mapping[str, int]) -> Rule:
-    rule = projection.rule
-    match rule:
-        case PairwiseBernoulli(p):
-            return PairwiseBernoulli(p * model.populations[projection.source].size / sizes[projection.source])
-        case FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll() | EdgesFromFile():
-            return rule
-        case _:
-            assert_never(rule)
-
-
-def _input(model: Model, one: Input, sizes: Mapping[str, int]) -> Input:
-    ratio = sizes[one.target] / model.populations[one.target].size
-    first, end = (round(node * ratio) for node in one.nodes)
-    first = min(first, sizes[one.target] - 1)
-    return replace(one, nodes=(first, max(end, first + 1)))
+        raise CannotScale(cells, tuple(reasons))
+    return replace(larger, traces=tuple(_trace(trace, sizes[trace.population]) for trace in model.traces))
 
 
 def _trace(trace: Trace, size: int) -> Trace:
@@ -99,7 +56,8 @@ def _trace(trace: Trace, size: int) -> Trace:
     return replace(trace, nodes=(first, first + cells))
 
 
-def _reasons(model: Model, sizes: Mapping[str, int]) -> Iterator[str]:
+def _files(model: Model) -> Iterator[str]:
+    """The initial values that a file gives to each cell."""
     for name, population in model.populations.items():
         for state, value in population.initial.items():
             match value:
@@ -109,36 +67,3 @@ def _reasons(model: Model, sizes: Mapping[str, int]) -> Iterator[str]:
                     pass
                 case _:
                     assert_never(value)
-    for i, projection in enumerate(model.projections):
-        reason = _obstacle(model, projection, sizes)
-        if reason:
-            yield f"projection[{i}].rule: {reason}"
-
-
-def _obstacle(model: Model, projection: Projection, sizes: Mapping[str, int]) -> str:
-    rule = _rule(model, projection, sizes)
-    sources = sizes[projection.source]
-    targets = sum(sizes[name] for name in set(projection.targets))
-    match rule:
-        case AllToAll():
-            return "with all_to_all the synapses of a cell grow with the network"
-        case EdgesFromFile():
-            return f"its synapses are those of {rule.path}"
-        case PairwiseBernoulli(p):
-            if p > 1:
-                return (
-                    f"a cell has {p * sources:,.0f} sources, more than the {sources:,} cells to choose from"
-                )
-            return ""
-        case OneToOne():
-            return ""
-        case FixedOutdegree():
-            what, choice = "targets", targets
-        case FixedIndegree():
-            what, choice = "sources", sources
-        case _:
-            assert_never(rule)
-    choice -= not rule.autapses
-    if rule.k > choice and not (rule.replacement and choice > 0):
-        return f"a cell has {rule.k:,} {what}, more than the {choice:,} cells to choose from"
-    return ""

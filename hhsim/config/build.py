@@ -54,7 +54,7 @@ def _cell(name: str, parts: CellParts) -> model.CellType:
 
 def _projection(section: schema.Projection) -> model.Projection:
     delay = section.delay
-    if delay is None and not model.in_file(section.rule):
+    if delay is None and not section.rule.in_file:
         delay = model.Constant(0.0)
     return model.Projection(
         section.source, section.target, section.receptor, section.rule, section.weight, delay

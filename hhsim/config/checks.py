@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from hhsim import model
 from hhsim.config.problems import KeyPath, Report
 from hhsim.config.read import CellParts, Document
 from hhsim.config.reading import BROKEN
 from hhsim.config.schema import Input, PoissonInput, Projection, StepCurrent, Trace
+from hhsim.model import Rule
 from hhsim.model.spelling import unknown
 
 MOST_STEPS = 2**53  # beyond, floats do not count single steps
@@ -79,7 +79,7 @@ class _Checks:
         targets = self.targets(projection.target, path)
         self.receptor(projection.receptor, targets, path)
         rule = projection.rule
-        from_file = known(rule) and model.in_file(rule)
+        from_file = known(rule) and rule.in_file
         if projection.weight is None and known(rule) and not from_file:
             self.report.add((*path, "weight"), 'is missing: the weight of each synapse, such as "6 nS"')
         if from_file and known(projection.target) and len(projection.target) > 1:
@@ -87,37 +87,20 @@ class _Checks:
         if known(projection.source, rule) and projection.target is not BROKEN:
             self.rule(projection.source, projection.target, rule, (*path, "rule"))
 
-    def rule(self, source: str, targets: tuple[str, ...], rule: model.Rule, path: KeyPath) -> None:
-        sources = self.size([source])
-        candidates = self.size(targets)
-        match rule:
-            case model.OneToOne():
-                if sources and candidates and sources != candidates:
-                    self.report.add(
-                        path, f"one_to_one needs equal sizes, but {sources} sources meet {candidates} targets"
-                    )
-                return
-            case model.PairwiseBernoulli() | model.AllToAll() | model.EdgesFromFile():
-                return
-            case model.FixedOutdegree():
-                key, what, several = "fixed_outdegree", "targets", candidates
-            case model.FixedIndegree():
-                key, what, several = "fixed_indegree", "sources", sources
-            case _:
-                assert_never(rule)
-        if not rule.autapses and source not in targets:
+    def rule(self, source: str, targets: tuple[str, ...], rule: Rule, path: KeyPath) -> None:
+        recurrent = source in targets
+        idle = [
+            key
+            for key, declared in rule.keys.items()
+            if declared.recurrent and not recurrent and not getattr(rule, declared.field)
+        ]
+        for key in idle:
             text = f'has no effect: the source "{source}" is not among the targets'
-            self.report.add((*path, "autapses"), text)
-            return
-        if several is None:
-            return
-        several -= not rule.autapses
-        if rule.k > several and not (rule.replacement and several > 0):
-            limit = "" if rule.autapses else ", a cell itself left out"
-            way = "" if rule.replacement or several == 0 else "; replacement = true would allow more"
-            self.report.add(
-                (*path, key), f"{rule.k} is more than the {several} {what} to choose from{limit}{way}"
-            )
+            self.report.add((*path, key), text)
+        problem = rule.impossible(self.size([source]), self.size(targets), recurrent)
+        if problem is not None and not idle:
+            key, text = problem
+            self.report.add((*path, key) if key else path, text)
 
     def input(self, section: Input, path: KeyPath) -> None:
         targets = self.targets(section.target, path)

@@ -1,93 +1,118 @@
-"""How a projection's rule is written, and how it is read."""
+"""How a projection's rule is read and written, from the keys that the rules declare (`hhsim.model.rules`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
-from hhsim import model
 from hhsim.config.fields import file, name, probability, whole, yes_or_no
+from hhsim.config.names import quoted
 from hhsim.config.problems import KeyPath
 from hhsim.config.reading import Reader, Surroundings, Wrong, describe, each
+from hhsim.model.rules import Entry, Rule, all_rules
 from hhsim.model.spelling import unknown, unknown_model
 
-_WORDS: dict[str, model.Rule] = {"one_to_one": model.OneToOne(), "all_to_all": model.AllToAll()}
-_NUMBERS: dict[str, Reader] = {
-    "pairwise_bernoulli": probability,
-    "fixed_outdegree": whole(),
-    "fixed_indegree": whole(),
-    "file": file,
-}
-_OPTIONS: dict[str, dict[str, Reader]] = {
-    "pairwise_bernoulli": {},
-    "fixed_outdegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "fixed_indegree": {"replacement": yes_or_no, "autapses": yes_or_no},
-    "file": {"edges": name, "edge_types": file},
-}
-_MAKERS: dict[str, Callable[..., model.Rule]] = {
-    "pairwise_bernoulli": model.PairwiseBernoulli,
-    "fixed_outdegree": model.FixedOutdegree,
-    "fixed_indegree": model.FixedIndegree,
-    "file": model.EdgesFromFile,
-}
-_KNOWN = (*_NUMBERS, *_WORDS)
-_USAGE = {
-    "pairwise_bernoulli": "{ pairwise_bernoulli = 0.02 }",
-    "fixed_outdegree": "{ fixed_outdegree = 80 }",
-    "fixed_indegree": "{ fixed_indegree = 80 }",
-    "file": '{ file = "edges.h5", edges = "exc__inh" }',
-}
 
-
-def rule(raw: Any, around: Surroundings) -> model.Rule:
+def rule(raw: Any, around: Surroundings) -> Rule:
     """The rule that `raw` names: a word such as "one_to_one", or a table with one rule and its options."""
+    rules = all_rules()
     if isinstance(raw, str):
-        if raw in _WORDS:
-            return _WORDS[raw]
-        if raw in _USAGE:
-            raise Wrong(((), f'"{raw}" needs its number: rule = {_USAGE[raw]}'))
-        raise Wrong(((), f'"{raw}": {unknown_model("rule", raw, _KNOWN)}'))
+        if raw not in rules:
+            raise Wrong(((), f'"{raw}": {unknown_model("rule", raw, rules)}'))
+        if rules[raw].keys:
+            raise Wrong(((), f'"{raw}" needs its number: rule = {rules[raw].usage}'))
+        return rules[raw]()
     if not isinstance(raw, dict):
-        raise Wrong(((), f"expected a rule such as {_USAGE['pairwise_bernoulli']}, found {describe(raw)}"))
-    chosen = [key for key in raw if key in _KNOWN]
+        usage = next(iter(rules.values())).usage
+        raise Wrong(((), f"expected a rule such as {usage}, found {describe(raw)}"))
+    chosen = [key for key in raw if key in rules]
     if not chosen:
-        options = {key for options in _OPTIONS.values() for key in options}
-        strange = [key for key in raw if key not in options]
+        strange = [key for key in raw if not _is_key(key)]
         if not strange:
-            raise Wrong(((), f"names no rule; known: {', '.join(_KNOWN)}"))
-        raise Wrong(*(((key,), unknown_model("rule", key, _KNOWN)) for key in strange))
+            raise Wrong(((), f"names no rule; known: {', '.join(rules)}"))
+        raise Wrong(*(((key,), unknown_model("rule", key, rules)) for key in strange))
     if len(chosen) > 1:
         raise Wrong(((), f"names {len(chosen)} rules ({', '.join(chosen)}); it must be one"))
-    name = chosen[0]
-    if name in _WORDS:
-        raise Wrong(((name,), f'is written rule = "{name}"'))
-    return _with_options(name, raw, around)
+    kind = rules[chosen[0]]
+    if not kind.keys:
+        raise Wrong(((kind.name,), f'is written rule = "{kind.name}"'))
+    return _from_table(kind, raw, around)
 
 
-def _with_options(name: str, raw: dict[str, Any], around: Surroundings) -> model.Rule:
-    def number() -> Any:
-        return _NUMBERS[name](raw[name], around)
+def written(rule: Rule, *, recurrent: bool) -> str:
+    """`rule` as a config says it, with every default written out.
 
-    def option(key: str) -> Callable[[], Any]:
-        return lambda: _option(name, key, raw[key], around)
-
-    steps: list[tuple[KeyPath, Callable[[], Any]]] = [((name,), number)]
-    given = [key for key in raw if key != name]
-    steps += [((key,), option(key)) for key in given]
-    if name == "file" and "edges" not in raw:
-        steps.append(((), _edges_missing))
-    value, *rest = each(*steps)
-    options = dict(zip(given, rest, strict=True))
-    return _MAKERS[name](value, **options)
+    Where the sources are not among the targets (`recurrent` is false), what would have no effect is left out.
+    """
+    if not rule.keys:
+        return quoted(rule.name)
+    values = {
+        key: _text(declared.entry, getattr(rule, declared.field))
+        for key, declared in rule.keys.items()
+        if getattr(rule, declared.field) is not None and (recurrent or not declared.recurrent)
+    }
+    return f"{{ {', '.join(f'{key} = {text}' for key, text in values.items())} }}"
 
 
-def _option(name: str, key: str, raw: Any, around: Surroundings) -> Any:
-    if key in _OPTIONS[name]:
-        return _OPTIONS[name][key](raw, around)
-    if any(key in options for options in _OPTIONS.values()):
-        raise Wrong(((), f"has no effect on the rule {name}"))
-    raise Wrong(((), unknown("key", key, (name, *_OPTIONS[name]))))
+def _from_table(kind: type[Rule], raw: dict[str, Any], around: Surroundings) -> Rule:
+    def entry(key: str) -> Callable[[], Any]:
+        return lambda: _entry(kind, key, raw[key], around)
+
+    given = [kind.name, *(key for key in raw if key != kind.name)]
+    steps: list[tuple[KeyPath, Callable[[], Any]]] = [((key,), entry(key)) for key in given]
+    for key, declared in kind.keys.items():
+        if declared.missing and key not in raw:
+            steps.append(((), _refusal(declared.missing)))
+    values = each(*steps)
+    return kind(**{kind.keys[key].field: value for key, value in zip(given, values, strict=True)})
 
 
-def _edges_missing() -> None:
-    raise Wrong(((), 'names no edge population of the file; add edges = "<source>__<target>"'))
+def _entry(kind: type[Rule], key: str, raw: Any, around: Surroundings) -> Any:
+    if key in kind.keys:
+        return _reader(kind.keys[key].entry)(raw, around)
+    if _is_key(key):
+        raise Wrong(((), f"has no effect on the rule {kind.name}"))
+    raise Wrong(((), unknown("key", key, kind.keys)))
+
+
+def _is_key(key: str) -> bool:
+    """Whether any rule has such a key."""
+    return any(key in kind.keys for kind in all_rules().values())
+
+
+def _refusal(text: str) -> Callable[[], Any]:
+    def refuse() -> None:
+        raise Wrong(((), text))
+
+    return refuse
+
+
+def _reader(entry: Entry) -> Reader:
+    match entry:
+        case "probability":
+            return probability
+        case "count":
+            return whole()
+        case "flag":
+            return yes_or_no
+        case "name":
+            return name
+        case "file":
+            return file
+        case _:
+            assert_never(entry)
+
+
+def _text(entry: Entry, value: Any) -> str:
+    """A value as TOML."""
+    match entry:
+        case "probability":
+            return repr(float(value))
+        case "count":
+            return str(value)
+        case "flag":
+            return "true" if value else "false"
+        case "name" | "file":
+            return quoted(str(value))
+        case _:
+            assert_never(entry)

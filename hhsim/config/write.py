@@ -8,25 +8,19 @@ from typing import assert_never
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.config.names import as_key, quoted
+from hhsim.config.rules import written
 from hhsim.model import (
-    AllToAll,
     CellType,
     Constant,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     FromFile,
     Guards,
     InitialValue,
     Input,
     Model,
     Normal,
-    OneToOne,
-    PairwiseBernoulli,
     PoissonInput,
     Population,
     Projection,
-    Rule,
     Steady,
     StepCurrent,
     Uniform,
@@ -122,34 +116,13 @@ def _projection(projection: Projection) -> list[str]:
         f"source = {quoted(projection.source)}",
         f"target = {_names(projection.targets)}",
         f"receptor = {quoted(projection.receptor)}",
-        f"rule = {_rule(projection.rule, autapses_possible=projection.source in projection.targets)}",
+        f"rule = {written(projection.rule, recurrent=projection.source in projection.targets)}",
     ]
     if projection.weight is not None:
         lines.append(f"weight = {_value(projection.weight, 'nS')}")
     if projection.delay is not None:
         lines.append(f"delay = {_value(projection.delay, 'ms')}")
     return lines
-
-
-def _rule(rule: Rule, *, autapses_possible: bool) -> str:
-    match rule:
-        case PairwiseBernoulli(p):
-            return f"{{ pairwise_bernoulli = {_number(p)} }}"
-        case EdgesFromFile(path, edges, edge_types):
-            types = "" if edge_types is None else f", edge_types = {quoted(str(edge_types))}"
-            return f"{{ file = {quoted(str(path))}, edges = {quoted(edges)}{types} }}"
-        case FixedOutdegree():
-            name = "fixed_outdegree"
-        case FixedIndegree():
-            name = "fixed_indegree"
-        case OneToOne():
-            return quoted("one_to_one")
-        case AllToAll():
-            return quoted("all_to_all")
-        case _:
-            assert_never(rule)
-    autapses = f", autapses = {_bool(rule.autapses)}" if autapses_possible else ""
-    return f"{{ {name} = {rule.k}, replacement = {_bool(rule.replacement)}{autapses} }}"
 
 
 def _input(section: Input) -> list[str]:
@@ -202,10 +175,6 @@ def _number(number: float) -> str:
 
 def _names(names: tuple[str, ...]) -> str:
     return "[" + ", ".join(quoted(name) for name in names) + "]"
-
-
-def _bool(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _header(header: str) -> list[str]:

@@ -18,8 +18,9 @@ PACKAGE = Path(__file__).parents[1]
 # The files with compiled functions, and those that hold a constant, a type or a function that these name.
 # What is rendered (channels, methods, mathx, the loop) is not among them: its text names its own module.
 COMPILED_FILES = (
+    *sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "network/rules").glob("*.py")),
     "jit/options.py", "jit/cache.py", "jit/intrinsics.py", "jit/structs.py", "channels/structure.py",
-    "network/layout.py", "network/connections.py", "network/plan.py", "network/random.py", "network/rules.py",
+    "network/layout.py", "network/connections.py", "network/plan.py", "network/random.py", "network/rows.py",
     "network/sampling.py", "network/splits.py", "network/synapses.py", "network/fingerprint.py",
     "state/build.py", "state/inboxes.py", "state/log.py", "state/shares.py", "state/samples.py",
     "inputs/build.py", "kernels/network.py", "kernels/cpu/parts.py", "kernels/cpu/delivery.py",

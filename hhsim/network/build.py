@@ -8,28 +8,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.circuits.edges import count_synapses
 from hhsim.errors import HhsimError, check_threads
 from hhsim.jit.options import available_processors
-from hhsim.model import (
-    AllToAll,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
-    Model,
-    OneToOne,
-    PairwiseBernoulli,
-    constant,
-)
+from hhsim.model import Model, constant
 from hhsim.network import connections as c
 from hhsim.network.connections import Connections, Gather, alone
 from hhsim.network.layout import LANES, Layout, lay_out
 from hhsim.network.plan import plan_projection, span_of, target_type
+from hhsim.network.rules import InFile, way_of
 from hhsim.network.stage import Stage
 from hhsim.network.synapses import whole_steps
 
@@ -198,14 +189,12 @@ def _lay_out(
 def expected_synapses(model: Model, projection: int) -> float:
     """How many synapses a projection will have on average (exactly, but for pairwise Bernoulli)."""
     spec = model.projections[projection]
-    rule = spec.rule
-    match rule:
-        case EdgesFromFile():
-            return float(count_synapses(rule))
-        case PairwiseBernoulli() | FixedOutdegree() | FixedIndegree() | OneToOne() | AllToAll():
-            return float(model.expected_synapses(spec) or 0)
-        case _:
-            assert_never(rule)
+    expected = model.expected_synapses(spec)
+    if expected is not None:
+        return float(expected)
+    way = way_of(spec.rule)
+    assert isinstance(way, InFile), f"the rule {spec.rule.name} does not know how many synapses it makes"
+    return float(way.count(spec.rule))
 
 
 def memory_needed(model: Model, parts: int, ranks: int = 1) -> int:

@@ -9,24 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hhsim.errors import ConfigRefused, Problem
-from hhsim.model import (
-    AllToAll,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
-    Model,
-    OneToOne,
-    PairwiseBernoulli,
-    Projection,
-)
+from hhsim.model import Model, Projection
 from hhsim.network.layout import LANES, Layout
 from hhsim.network.random import Purpose, seed_key, stream_key
+from hhsim.network.rules import way_of
 
 # Columns of `Plan.pieces`.
 BEGIN, END, PART, SHIFT = range(4)
@@ -112,52 +104,23 @@ def plan_projection(
     source = layout.places[projection.source]
     span = span_of(projection, layout)
     self_first = next((number for name, _, number, _ in span.offsets if name == source.name), -1)
-    problem = _impossible(projection, source.size, span.size, self_first >= 0)
-    if problem:
-        raise ConfigRefused(model.title or "config", (Problem(f"projection[{index}].rule", problem),))
-    k, p, replacement, autapses = 0, 1.0, False, True
-    match rule:
-        case FixedOutdegree() | FixedIndegree():
-            k, replacement, autapses = rule.k, rule.replacement, rule.autapses
-        case PairwiseBernoulli():
-            p = rule.p
-        case OneToOne() | AllToAll() | EdgesFromFile():
-            pass
-        case _:
-            assert_never(rule)
+    problem = rule.impossible(source.size, span.size, self_first >= 0)
+    if problem is not None:
+        key, text = problem
+        path = f"projection[{index}].rule" + (f".{key}" if key else "")
+        raise ConfigRefused(model.title or "config", (Problem(path, text),))
+    numbers = way_of(rule).numbers(rule)
     return Plan(
         key0=seed_key(model.run.seed),
         key1=stream_key(Purpose.CONNECT, index),
         source_size=source.size,
         union_size=span.size,
         self_first=self_first,
-        k=k,
-        p=p,
-        replacement=replacement,
-        autapses=autapses,
+        k=numbers.k,
+        p=numbers.p,
+        replacement=numbers.replacement,
+        autapses=numbers.autapses,
         pieces=pieces_of(span, cuts),
         row_bases=row_bases,
         synapse_bases=np.zeros(len(cuts) - 1, np.int64),
     )
-
-
-def _impossible(projection: Projection, sources: int, targets: int, recurrent: bool) -> str:
-    """Why a rule cannot be satisfied; empty when it can."""
-    rule = projection.rule
-    match rule:
-        case OneToOne():
-            if sources != targets:
-                return f"one_to_one needs as many sources as targets, but there are {sources} and {targets}"
-            return ""
-        case FixedOutdegree():
-            what, there = "targets", targets
-        case FixedIndegree():
-            what, there = "sources", sources
-        case PairwiseBernoulli() | AllToAll() | EdgesFromFile():
-            return ""
-        case _:
-            assert_never(rule)
-    there -= not rule.autapses and recurrent
-    if rule.k > there and (not rule.replacement or there == 0):
-        return f"{rule.k} different {what} are asked for, but there are {there}"
-    return ""

@@ -11,25 +11,15 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.circuits.edges import Wanted, read_edges
-from hhsim.errors import ConfigRefused, Problem
 from hhsim.jit.structs import pack
-from hhsim.model import (
-    AllToAll,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
-    Model,
-    OneToOne,
-    PairwiseBernoulli,
-    Value,
-    constant,
-)
+from hhsim.model import Model, Value, constant
 from hhsim.network import connections as c
-from hhsim.network import rules, synapses
+from hhsim.network import synapses
 from hhsim.network.connections import Connections
-from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
+from hhsim.network.plan import END, PART, SHIFT, Plan
 from hhsim.network.random import Purpose, distribution, stream_key
+from hhsim.network.rows import place
+from hhsim.network.rules import BySources, ByTargets, InFile, way_of
 
 TASKS_PER_THREAD = 8  # so that threads end together although rows differ
 KEPT = 1 << 22  # synapses for which memory is asked at a time, until they are placed
@@ -51,6 +41,7 @@ class Stage:
         self.model = model
         self.index = index
         self.spec = model.projections[index]
+        self.way = way_of(self.spec.rule)
         self.plan = plan
         self._packed = pack(plan)  # for compiled code
         self.threads = threads
@@ -67,45 +58,38 @@ class Stage:
 
         `kind` is the type of targets.
         """
-        rule, kind = self.spec.rule, np.dtype(kind)
-        match rule:
-            case EdgesFromFile():
-                self._place_edges(rule, row_starts, None)
-            case FixedIndegree():
-                self._each(
-                    lambda run: rules.fixed_indegree(
-                        self._packed, *run, False, row_starts, np.empty(0, kind)
-                    ),
-                    self.piece_runs,
-                )
-            case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
-                kept = self._each(lambda run: list(self._keep(run, row_starts, kind)), self.source_runs)
+        kind = np.dtype(kind)
+        match self.way:
+            case BySources(_, rows):
+                kept = self._each(lambda run: list(self._keep(rows, run, row_starts, kind)), self.source_runs)
                 self.kept = [one for of_run in kept for one in of_run]
+            case ByTargets(_, columns):
+                none = np.empty(0, kind)
+                self._each(lambda run: columns(self._packed, *run, False, row_starts, none), self.piece_runs)
+            case InFile():
+                self.way.place(self.model, self.index, self.plan, row_starts, None)
             case _:
-                assert_never(rule)
+                assert_never(self.way)
 
     def fill(self, built: Connections) -> None:
         """Put each synapse in its place, with the weight and the delay that a file gives it."""
-        rule = self.spec.rule
         self.plan = self.plan._replace(synapse_bases=built.places[:, self.index, c.SYNAPSE_BASE].copy())
         self._packed = pack(self.plan)
-        match rule:
-            case EdgesFromFile():
-                self._shift_starts(built)
-                self._place_edges(rule, built.row_starts, built)
-                self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
-            case FixedIndegree():
+        match self.way:
+            case BySources():
+                self._each(lambda _: self._place(built), range(len(self.kept)))
+            case ByTargets(_, columns):
                 self._shift_starts(built)
                 self._each(
-                    lambda run: rules.fixed_indegree(
-                        self._packed, *run, True, built.row_starts, built.targets
-                    ),
+                    lambda run: columns(self._packed, *run, True, built.row_starts, built.targets),
                     self.piece_runs,
                 )
-            case PairwiseBernoulli() | AllToAll() | FixedOutdegree() | OneToOne():
-                self._each(lambda _: self._place(built), range(len(self.kept)))
+            case InFile():
+                self._shift_starts(built)
+                self.way.place(self.model, self.index, self.plan, built.row_starts, built)
+                self._each(lambda part: synapses.sort_rows(built, part, self.index), self.parts)
             case _:
-                assert_never(rule)
+                assert_never(self.way)
 
     def _shift_starts(self, built: Connections) -> None:
         for part in self.parts:
@@ -160,68 +144,29 @@ class Stage:
         return list(self.threads.map(function, tasks))
 
     def _keep(
-        self, run: tuple[int, int], row_starts: npt.NDArray[np.uint32], kind: np.dtype[Any]
+        self,
+        rows: Callable[..., tuple[int, int]],
+        run: tuple[int, int],
+        row_starts: npt.NDArray[np.uint32],
+        kind: np.dtype[Any],
     ) -> Iterator[Kept]:
-        """Let the rule draw the rows of some sources; functions that no config uses are never compiled.
+        """Let the rule draw the rows of some sources.
 
         They are kept in memory that goes back to the system as soon as they are placed: while the targets
         grow, what is kept shrinks, so that both together take little more than the targets in the end.
         """
-        rule = self.spec.rule
-        match rule:
-            case PairwiseBernoulli() | AllToAll():  # all to all is pairwise Bernoulli with p = 1
-                function = rules.bernoulli
-            case FixedOutdegree():
-                function = rules.fixed_outdegree
-            case OneToOne():
-                function = rules.one_to_one
-            case FixedIndegree() | EdgesFromFile():
-                raise AssertionError("a rule that is told by its targets keeps no rows")
-            case _:
-                assert_never(rule)
         first, last = run
         room = max(KEPT, self.plan.union_size, self.plan.k)
         while first < last:
             lanes = np.frombuffer(mmap.mmap(-1, room * kind.itemsize, PRIVATE), kind)
-            reached, count = function(self._packed, first, last, row_starts, lanes)
+            reached, count = rows(self._packed, first, last, row_starts, lanes)
             yield Kept(first, reached, lanes[:count])
             first = reached
 
     def _place(self, built: Connections) -> None:
         """Place the rows of one run that was kept, and forget them."""
         kept = self.kept.pop()
-        rules.place(self._packed, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
-
-    def _place_edges(
-        self, rule: EdgesFromFile, row_starts: npt.NDArray[np.uint32], built: Connections | None
-    ) -> None:
-        """Count the edges of a file, or store them."""
-        spec, pieces = self.spec, self.plan.pieces
-        if len(spec.targets) != 1:
-            problem = Problem(f"projection[{self.index}].target", "edges from a file lead to one population")
-            raise ConfigRefused(self.model.title or "config", (problem,))
-        source, target = ((name, self.model.populations[name].size) for name in (spec.source, *spec.targets))
-        longest = (synapses.MOST_STEPS + 0.5) * self.model.run.dt
-        wanted = Wanted(spec.weight is None, spec.delay is None, longest)
-        for edges in read_edges(rule, source, target, wanted):
-            if len(pieces) == 0:
-                continue
-            last = len(pieces) - 1
-            of = pieces[np.minimum(np.searchsorted(pieces[:, END], edges.targets, "right"), last)]
-            ours = (of[:, BEGIN] <= edges.targets) & (edges.targets < of[:, END])
-            part, lanes = of[ours, PART], (edges.targets + of[:, SHIFT])[ours]
-            at = np.empty(part.size, np.int64)
-            synapses.take_places(self.plan.row_bases[part] + edges.sources[ours] + 1, row_starts, at)
-            if built is None:
-                continue
-            bases = built.places[part, self.index]
-            built.targets[bases[:, c.SYNAPSE_BASE] + at] = lanes
-            if edges.weights is not None:
-                built.weights[bases[:, c.WEIGHT_BASE] + at] = edges.weights[ours]
-            if edges.delays is not None:
-                steps = np.rint(edges.delays[ours] / self.model.run.dt)
-                synapses.check_steps(float(steps.max(initial=0.0)), self.index)
-                built.lags[bases[:, c.LAG_BASE] + at] = steps
+        place(self._packed, kept.first, kept.last, built.row_starts, kept.lanes, built.targets)
 
     def _draw_each(
         self,

@@ -7,18 +7,11 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from hhsim.model import (
-    AllToAll,
     Constant,
-    EdgesFromFile,
-    FixedIndegree,
-    FixedOutdegree,
     Input,
     Model,
     Normal,
-    OneToOne,
-    PairwiseBernoulli,
     PoissonInput,
-    Rule,
     StepCurrent,
     Uniform,
     Value,
@@ -44,7 +37,7 @@ def delays(model: Model) -> Iterator[str]:
 def without_effect(model: Model) -> Iterator[str]:
     """Projections and inputs that do nothing."""
     for i, projection in enumerate(model.projections):
-        empty = _empty(projection.rule)
+        empty = projection.rule.without_synapses()
         if empty:
             yield f"projection[{i}] has no synapses: {empty}"
         if _zero(projection.weight):
@@ -59,19 +52,6 @@ def without_effect(model: Model) -> Iterator[str]:
             )
         elif section.start == section.stop:
             yield f"{what} has no effect: it stops at {section.stop:g} ms, when it starts"
-
-
-def _empty(rule: Rule) -> str:
-    """Why `rule` makes no synapse; empty if it does."""
-    match rule:
-        case PairwiseBernoulli(p):
-            return "the probability is 0" if p == 0.0 else ""
-        case FixedOutdegree(k) | FixedIndegree(k):
-            return "their number is 0" if k == 0 else ""
-        case OneToOne() | AllToAll() | EdgesFromFile():
-            return ""
-        case _:
-            assert_never(rule)
 
 
 def _idle(section: Input) -> tuple[str, list[str]]:

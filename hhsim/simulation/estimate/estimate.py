@@ -14,7 +14,7 @@ from hhsim import __version__
 from hhsim.config import Loaded
 from hhsim.engines.choice import require
 from hhsim.errors import Diverged, HhsimError, check_threads
-from hhsim.model import Model, is_random
+from hhsim.model import Model
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces, require_space
 from hhsim.simulation.output import check_place
@@ -199,4 +199,4 @@ def _synapses(model: Model, tried: Probe) -> tuple[int, bool]:
     if tried.cells == sum(population.size for population in model.populations.values()):
         return tried.synapses, True
     expected = sum(expected_synapses(model, index) for index in range(len(model.projections)))
-    return round(expected), not any(is_random(one.rule) for one in model.projections)
+    return round(expected), not any(one.rule.drawn for one in model.projections)
