@@ -16,7 +16,7 @@ from hhsim.network.layout import LANES, Layout
 from hhsim.state import log
 from hhsim.state.build import build_cells
 from hhsim.state.inboxes import build_inboxes
-from hhsim.state.log import build_log, spikes_of
+from hhsim.state.log import FAILED_STEP, build_log, spikes_of
 from hhsim.state.samples import build_samples, frames_of, limit_chunk
 from hhsim.state.shares import Cut, build_shares
 
@@ -90,7 +90,7 @@ class Host:
     def failure(self) -> tuple[int, int] | None:
         """Step and lane of the first potential that is not finite, if there is one."""
         failures = self.network.log.failures
-        found = failures[failures[:, 0] >= 0].tolist()
+        found = failures[failures[:, FAILED_STEP] >= 0].tolist()
         return min(((step, lane) for step, lane in found), default=None)
 
     def suppressed(self) -> npt.NDArray[np.int64]:

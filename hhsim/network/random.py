@@ -170,17 +170,11 @@ def _draw(
     key0: np.uint64,
     key1: np.uint64,
     first: int,
-    kind: int,
-    a: float,
-    b: float,
-    low: float,
-    high: float,
+    terms: tuple[int, float, float, float, float],
     values: npt.NDArray[np.float64],
 ) -> None:
     for i in range(values.size):
-        values[i] = value_from(
-            philox(key0, key1, np.uint64(first + i), ZERO, ZERO, ZERO), kind, a, b, low, high
-        )
+        values[i] = value_from(philox(key0, key1, np.uint64(first + i), ZERO, ZERO, ZERO), *terms)
 
 
 def in_precision(values: npt.NDArray[np.float64], precision: str, where: str) -> npt.NDArray[Any]:
@@ -204,6 +198,5 @@ def draw_values(
     if common is not None:
         return np.full(count, float(common))
     values = np.empty(count)
-    kind, a, b, low, high = distribution(value)
-    _draw(seed_key(seed), stream_key(purpose, identity), first_id, kind, a, b, low, high, values)
+    _draw(seed_key(seed), stream_key(purpose, identity), first_id, distribution(value), values)
     return values

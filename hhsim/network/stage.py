@@ -183,8 +183,9 @@ class Stage:
         def draw(task: tuple[int, tuple[int, int]]) -> float:
             part, (first, last) = task
             base = int(built.places[part, self.index, column])
-            about = (self._packed, key, part, first, last, *terms, quantum)
-            return float(synapses.draw_rows(*about, built.row_starts, built.targets, out, base))
+            draws = synapses.Draws(key, part, first, last, quantum)
+            arrays = built.row_starts, built.targets, out[base:]
+            return float(synapses.draw_rows(self._packed, draws, terms, *arrays))
 
         tasks = [(part, run) for part in self.parts for run in self.source_runs]
         return max(self._each(draw, tasks), default=0.0)

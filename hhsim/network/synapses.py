@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,37 +43,32 @@ def whole_steps(delay: float, dt: float, projection: int) -> int:
     return int(steps)
 
 
+class Draws(NamedTuple):
+    """Which values are drawn: for the synapses of the sources in [first, last) onto a part."""
+
+    key1: np.uint64  # what the values are, and the number of the projection
+    part: int
+    first: int
+    last: int
+    quantum: float  # values are counted in it; 0: as they are
+
+
 @compiled
-def draw_rows(
-    plan: Plan,
-    key1: np.uint64,
-    part: int,
-    first: int,
-    last: int,
-    kind: int,
-    a: float,
-    b: float,
-    low: float,
-    high: float,
-    quantum: float,
-    row_starts: Any,
-    targets: Any,
-    values: Any,
-    base: int,
-) -> float:
-    """Draw a value for each synapse of the sources in [first, last) onto a part; returns the largest.
+def draw_rows(plan: Plan, draws: Draws, terms: Any, row_starts: Any, targets: Any, values: Any) -> float:
+    """Draw a value for each synapse of some sources onto a part; returns the largest.
 
     The counter is (source, number of the target, ordinal among the synapses of that pair), so that the
     value does not depend on the cut. With a quantum, values are rounded to whole quanta (none at least) and
-    counted in them.
-    `values` is parallel to the targets of the part from `base` on.
+    counted in them. `terms` are those of `hhsim.network.random.distribution`; `values` is parallel to the
+    targets of the part.
     """
+    part, quantum = draws.part, draws.quantum
     largest = -np.inf
     at = plan.synapse_bases[part]
     first_piece = 0
     while plan.pieces[first_piece, PART] != part:
         first_piece += 1
-    for source in range(first, last):
+    for source in range(draws.first, draws.last):
         start = np.int64(row_starts[plan.row_bases[part] + source])
         end = np.int64(row_starts[plan.row_bases[part] + source + 1])
         piece = first_piece
@@ -87,14 +82,14 @@ def draw_rows(
             ordinal = ordinal + 1 if number == before else 0
             before = number
             block = philox(
-                plan.key0, key1, np.uint64(source), np.uint64(number), np.uint64(ordinal), np.uint64(0)
+                plan.key0, draws.key1, np.uint64(source), np.uint64(number), np.uint64(ordinal), np.uint64(0)
             )
-            value = value_from(block, kind, a, b, low, high)
+            value = value_from(block, *terms)
             if quantum > 0.0:
                 value = max(0.0, np.rint(value / quantum))
             largest = max(largest, value)
             if quantum == 0.0 or value <= MOST_STEPS:
-                values[base + i] = value
+                values[i] = value
     return largest
 
 

@@ -140,9 +140,7 @@ def initial_values(model: Model, population: Population, nodes: range | None = N
             case FromFile(path):
                 values[name] = node_values(path, (population.name, population.size), state, nodes)
             case Steady():
-                key, gate = name.split(".")
-                channel = dict(structure.channels)[key]
-                values[name] = _steady(model, population, channel, key, gate, values["v"], nodes)
+                values[name] = _steady(model, population, name, values["v"], nodes)
             case Constant() | Normal() | Uniform():
                 identity = identify(population.name, name)
                 about = (model.run.seed, Purpose.INITIAL, identity, given)
@@ -152,9 +150,13 @@ def initial_values(model: Model, population: Population, nodes: range | None = N
     return values
 
 
-def _steady(
-    model: Model, population: Population, channel: Channel, key: str, gate: str, v: Floats, nodes: range
-) -> Floats:
+def _steady(model: Model, population: Population, name: str, v: Floats, nodes: range) -> Floats:
+    """The value at which a gate, such as "na.h", rests at each cell's v.
+
+    Raises StateRefused where there is none.
+    """
+    key, gate = name.split(".")
+    channel = dict(structure_of(model, model.cells[population.cell]).channels)[key]
     rates = channel.rates
     assert rates is not None
     arguments = rates.__code__.co_varnames[1 : rates.__code__.co_argcount]
@@ -166,7 +168,7 @@ def _steady(
     if not np.isfinite(x).all():
         cell = int(np.flatnonzero(~np.isfinite(x))[0])
         found = (float(np.broadcast_to(each, v.shape)[cell]) for each in (v, alpha, beta))
-        raise StateRefused(population.name, f"{key}.{gate}", *found)
+        raise StateRefused(population.name, name, *found)
     return x
 
 

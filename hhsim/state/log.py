@@ -9,6 +9,11 @@ import numpy.typing as npt
 
 from hhsim.jit.options import compiled
 
+# Columns of `Log.failures`.
+FAILED_STEP = 0  # of the first potential that is not finite; −1: there is none
+FAILED_LANE = 1  # where it is
+FAILURE_COLUMNS = 2
+
 
 class Log(NamedTuple):
     """Spikes of a chunk and of the steps before it that delays still reach back to.
@@ -21,7 +26,7 @@ class Log(NamedTuple):
     lanes: npt.NDArray[np.int32]  # (portions, capacity)
     ends: npt.NDArray[np.int64]  # (portions, history + most steps + 1)
     suppressed: npt.NDArray[np.int64]  # (portions, populations) crossings within the refractory time
-    failures: npt.NDArray[np.int64]  # (portions, 2): step and lane of the first potential not finite, or −1
+    failures: npt.NDArray[np.int64]  # (portions, FAILURE_COLUMNS)
 
 
 def build_log(portions: int, capacity: int, rows: int, populations: int) -> Log:
@@ -30,7 +35,7 @@ def build_log(portions: int, capacity: int, rows: int, populations: int) -> Log:
         np.zeros((portions, capacity), np.int32),
         np.zeros((portions, rows + 1), np.int64),
         np.zeros((portions, populations), np.int64),
-        np.full((portions, 2), -1, np.int64),
+        np.full((portions, FAILURE_COLUMNS), -1, np.int64),
     )
 
 

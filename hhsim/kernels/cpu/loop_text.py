@@ -72,6 +72,8 @@ def advance_parts(worker, begin_step, end_step, first_step, shift, task):  # typ
 
 
 def advance(loop, workers, begin_step, end_step, first_step, shift, task):  # type: ignore[no-untyped-def]
-    # All steps are one parallel region; between epochs the threads meet at a barrier of our own.
+    # Seven plain numbers: a tuple is taken apart where a parallel region begins, which is slow to compile
+    # (`hhsim.jit.structs`).
+    # All steps are one region; between epochs the threads meet at a barrier of our own.
     for worker in prange(workers):
         call(loop, np.int64(worker), begin_step, end_step, first_step, shift, task)

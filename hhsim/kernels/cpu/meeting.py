@@ -11,7 +11,7 @@ from hhsim.jit.intrinsics import (
     wake,
 )
 from hhsim.jit.options import compiled, compiled_inline
-from hhsim.state.log import Log
+from hhsim.state.log import FAILED_STEP, Log
 from hhsim.state.shares import ASLEEP, LINE, RUNG, Shares
 
 
@@ -71,6 +71,6 @@ def settle(shares: Shares, log: Log, row: int, last_step: int) -> bool:
         lanes = shares.bounds[part + 1] - shares.bounds[part]
         if log.ends[part, row + 1] + lanes * shares.epoch > capacity:
             return True
-        if 0 <= log.failures[part, 0] <= last_step:
+        if 0 <= log.failures[part, FAILED_STEP] <= last_step:
             return True
     return False

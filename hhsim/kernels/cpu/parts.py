@@ -15,6 +15,7 @@ from hhsim.kernels.cpu.delivery import deliver, index
 from hhsim.kernels.network import Network
 from hhsim.network.layout import LANES
 from hhsim.state.build import Cells, Work
+from hhsim.state.log import FAILED_LANE, FAILED_STEP
 from hhsim.state.samples import Samples
 from hhsim.state.shares import Shares
 
@@ -89,9 +90,9 @@ def collect(part: int, block: int, k: int, now: int, row: int, task: Task) -> No
             at = cells.starts[block] + index(i)
             clock = at + index(cells.clock_rows[owner] * LANES)
             if not abs(cells.state[at]) < HUGE:  # the same test as in `step`
-                if log.failures[own, 0] < 0:
-                    log.failures[own, 0] = k
-                    log.failures[own, 1] = lane
+                if log.failures[own, FAILED_STEP] < 0:
+                    log.failures[own, FAILED_STEP] = k
+                    log.failures[own, FAILED_LANE] = lane
             elif cells.state[clock] <= now:
                 end = log.ends[own, row + 1]
                 log.lanes[own, end] = lane

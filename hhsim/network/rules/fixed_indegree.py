@@ -10,7 +10,7 @@ from hhsim.jit.options import compiled
 from hhsim.model.rules import FixedIndegree
 from hhsim.network.plan import BEGIN, END, PART, SHIFT, Plan
 from hhsim.network.rules import ByTargets, Numbers
-from hhsim.network.sampling import choose, scratch
+from hhsim.network.sampling import Among, choose, scratch
 
 
 @compiled
@@ -30,7 +30,8 @@ def indegree_columns(plan: Plan, first: int, last: int, fill: bool, row_starts: 
             self_number = number - plan.self_first if plan.self_first >= 0 else -1
             if self_number >= plan.source_size:
                 self_number = -1
-            count = choose(plan, number, plan.source_size, self_number, 0, plan.source_size, row, work)
+            among = Among(plan.source_size, self_number, 0, plan.source_size)
+            count = choose(plan, number, among, row, work)
             for i in range(count):
                 at = starts + row[i]
                 if fill:

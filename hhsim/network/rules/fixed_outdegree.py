@@ -11,7 +11,7 @@ from hhsim.model.rules import FixedOutdegree
 from hhsim.network.plan import BEGIN, END, Plan
 from hhsim.network.rows import keep
 from hhsim.network.rules import BySources, Numbers
-from hhsim.network.sampling import choose, scratch
+from hhsim.network.sampling import Among, choose, scratch
 
 
 @compiled
@@ -23,9 +23,8 @@ def outdegree_rows(plan: Plan, first: int, last: int, row_starts: Any, kept: Any
     at = 0
     for source in range(first, last):
         self_number = plan.self_first + source if plan.self_first >= 0 else -1
-        count = choose(
-            plan, source, plan.union_size, self_number, pieces[0, BEGIN], pieces[-1, END], row, work
-        )
+        among = Among(plan.union_size, self_number, pieces[0, BEGIN], pieces[-1, END])
+        count = choose(plan, source, among, row, work)
         if at + count > kept.size:
             return source, at
         at = keep(plan, source, count, row, row_starts, kept, at)
