@@ -51,6 +51,15 @@ class ConfigRefused(HhsimError):
         return "\n".join(lines)
 
 
+class NoConfig(HhsimError):
+    """No config was named, and no earlier run is there whose own could be meant."""
+
+    exit_code = 2
+
+    def __str__(self) -> str:
+        return "name a CONFIG: there is no checkpoint to take one from"
+
+
 class Diverged(HhsimError):
     """A membrane potential became NaN or infinite."""
 

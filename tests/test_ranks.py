@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from conftest import estimated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import listed, network
@@ -37,7 +38,7 @@ from hhsim.network.fingerprint import fingerprint
 from hhsim.network.layout import lay_out
 from hhsim.simulation import memory
 from hhsim.simulation.checkpoint.snapshot import restore, take
-from hhsim.simulation.estimate import estimate, probe
+from hhsim.simulation.estimate import probe
 from hhsim.simulation.guards import Watch
 from hhsim.simulation.simulation import Simulation
 from hhsim.system.ranks import launched_rank, launched_ranks
@@ -303,8 +304,8 @@ def test_each_rank_needs_its_share_of_the_memory(small) -> None:
 def test_an_estimate_is_that_of_each_rank(small, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(probe, "PROBE_SECONDS", 0.1)
-    told = run_loopback(2, lambda exchange: estimate(load(small), threads=1, exchange=exchange))
-    alone = estimate(load(small), threads=1)
+    told = run_loopback(2, lambda exchange: estimated(load(small), threads=1, exchange=exchange))
+    alone = estimated(load(small), threads=1)
     assert [(each.ranks, each.threads, each.neurons) for each in told] == [(2, 1, 200)] * 2
     assert {each.synapses for each in told} == {alone.synapses}
     assert told[0].memory_bytes["state"] == pytest.approx(alone.memory_bytes["state"] / 2, rel=0.01)

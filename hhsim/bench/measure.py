@@ -240,7 +240,7 @@ def _run(loaded: Loaded, threads: int, device: str, folder: Path, timed: bool = 
     path = folder / "run.h5"
     simulation = Simulation(model, threads, device=device)
     simulation.compile(timed)
-    with open_recorder(loaded, path, threads, overwrite=True, device=simulation.device) as recorder:
+    with open_recorder(loaded, path, simulation, overwrite=True) as recorder:
         clock = Clock(time.perf_counter())
         begin, first_tick = time.perf_counter(), stopwatch.now()
         try:
