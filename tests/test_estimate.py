@@ -14,6 +14,7 @@ from conftest import estimated
 
 import hhsim
 from hhsim.config import load
+from hhsim.errors import exit_code_of
 from hhsim.model import AllToAll, FixedIndegree, OneToOne, PairwiseBernoulli
 from hhsim.network.build import expected_synapses
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes, trace_bytes
@@ -216,7 +217,7 @@ def test_more_synapses_than_a_thread_can_count_are_refused(small, monkeypatch) -
     memory.require(model, 3)
     with pytest.raises(hhsim.errors.HhsimError, match="more threads") as refusal:
         memory.require(model, 2)
-    assert refusal.value.exit_code == 6
+    assert exit_code_of(refusal.value) == 6
 
 
 def test_delays_that_differ_take_room_for_as_long() -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from hhsim.comparing.diff import Comparison, compare
 from hhsim.config import Loaded, parse
-from hhsim.errors import Diverged, FileFailed, Interrupted
+from hhsim.errors import Diverged, FileFailed, Interrupted, Stopped
 from hhsim.recording import Recording, open_recording
 from hhsim.recording.files import output_paths
 from hhsim.simulation.session import run
 from hhsim.simulation.summary import Summary, Watcher
-from hhsim.system.stopping import Stopped
 
 
 @dataclass(frozen=True)

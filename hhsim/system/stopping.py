@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from hhsim.errors import HhsimError, Stopped
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,18 +26,12 @@ _raised: list[int] = []
 _holding = 0  # how many `held` are under way
 
 
-class Stopped(BaseException):
-    """The process was asked to stop. Not an Exception, so that nobody takes it for a failure and goes on."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.signal_number = signal_number
-        self.exit_code = 75 if signal_number == signal.SIGUSR1 else 128 + signal_number
-
-
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(told: tuple[type[Exception], ...] = (HhsimError,)) -> Iterator[None]:
     """While it lasts, the first signal raises Stopped, and a second one ends the process.
+
+    Another error than those `told` that leaves it after a signal becomes Stopped: a library may have taken
+    the Stopped within it for a failure of its own.
 
     Python's own handlers wait until compiled code returns, which may take seconds while LLVM is at work; a
     thread that reads of each signal from a pipe does not. Signals that the process was started to ignore, as
@@ -62,8 +58,7 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Where a library took Stopped for a failure of its own, it ends the command as it was meant to.
-        if _raised and not hasattr(error, "exit_code"):
+        if _raised and not isinstance(error, told):
             raise Stopped(_raised[-1]) from error
         raise
     finally:

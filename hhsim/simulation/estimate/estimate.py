@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from hhsim import __version__
-from hhsim.errors import Diverged, HhsimError
+from hhsim.errors import WouldDiverge
 from hhsim.model import Model, is_random
 from hhsim.network.build import expected_synapses
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
@@ -20,19 +20,6 @@ from hhsim.simulation.tell import about_run, rates
 # What writing takes, checksums and waiting for the disk included: 0.02 s, and a second for 200 MB more.
 WRITE_SECONDS = 0.02
 WRITE_BYTES_PER_SECOND = 200e6
-
-
-class WouldDiverge(HhsimError):
-    """A potential became NaN or infinite while a network was tried for an estimate."""
-
-    exit_code = Diverged.exit_code
-
-    def __init__(self, diverged: Diverged) -> None:
-        super().__init__(diverged)
-        self.diverged = diverged
-
-    def __str__(self) -> str:
-        return f"a run would be stopped: {self.diverged}"
 
 
 @dataclass(frozen=True)
