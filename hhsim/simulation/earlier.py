@@ -7,12 +7,12 @@ from pathlib import Path
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
-from hhsim.recording.files import damage_errors
 from hhsim.recording.recovery import finish
 from hhsim.simulation.checkpoint import store
 from hhsim.simulation.checkpoint.continuing import WORDS, check_config
 from hhsim.simulation.checkpoint.store import Found
 from hhsim.simulation.summary import Summary
+from hhsim.system.failures import damage_errors
 
 
 def stored_config(output: Path, found: Found | None) -> tuple[str, str] | None:
