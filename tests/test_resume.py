@@ -139,6 +139,13 @@ def test_a_run_whose_checkpoint_is_gone_does_not_begin_anew(command, small, monk
     assert Path("out.h5").read_bytes() == before
 
 
+def test_without_a_config_there_must_be_a_run_to_go_on_with(command) -> None:
+    result = command("run", "--resume")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Usage: hhsim run ")
+    assert "Error: name a CONFIG: there is no checkpoint to take one from" in result.err
+
+
 def test_a_longer_duration_extends_a_run(command, small, small_run) -> None:
     half = f"{DURATION_MS / 2:g} ms"
     assert command("run", small, "-q", "--checkpoint-every", "1h", "--duration", half).code == 0

@@ -238,7 +238,7 @@ def _run(loaded: Loaded, threads: int, device: str, folder: Path, timed: bool = 
         clock = Clock(time.perf_counter())
         begin, first_tick = time.perf_counter(), stopwatch.now()
         try:
-            simulate(simulation, recorder, clock, (), lambda progress: None)
+            simulate(simulation, recorder, clock)
         except Diverged as diverged:
             raise NothingToMeasure(f"{diverged}: there is nothing to measure") from diverged
         recorder.flush(simulation.step * model.run.dt)

@@ -104,7 +104,7 @@ def run(
     from hhsim.simulation.request import Listeners, Request
     from hhsim.simulation.summary import Clock
 
-    with joined() as exchange:
+    with _without_config_is_usage(), joined() as exchange:
         tells = exchange is None or exchange.rank == 0
         quiet = quiet or not tells
         before_numba()
@@ -136,6 +136,15 @@ def run(
     with noted():  # a signal that comes when all is done changes nothing
         if tells:
             click.echo(_json(summary, job.loaded)) if as_json else show_summary(summary)
+
+
+@contextmanager
+def _without_config_is_usage() -> Iterator[None]:
+    """Tell of a run without any config as of a command that was not understood."""
+    try:
+        yield
+    except NoConfig as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _choice(config: str | None, channels: tuple[str, ...], **settings: Any) -> ConfigChoice:

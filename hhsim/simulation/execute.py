@@ -13,12 +13,11 @@ from hhsim.simulation.checkpoint import store
 from hhsim.simulation.checkpoint.continuing import go_on
 from hhsim.simulation.checkpoint.keeper import Keeper
 from hhsim.simulation.guards import Watch
-from hhsim.simulation.loop import simulate
+from hhsim.simulation.loop import Between, simulate
 from hhsim.simulation.output import Unrecorded, open_recorder
 from hhsim.simulation.prepare import Job
-from hhsim.simulation.request import to_nobody
 from hhsim.simulation.simulation import Simulation
-from hhsim.simulation.summary import Progress, Summary, Watcher
+from hhsim.simulation.summary import Progress, Summary, Watcher, to_nobody
 from hhsim.simulation.tell import summary_of
 from hhsim.system.stopping import noted
 
@@ -84,7 +83,8 @@ def _record(job: Job, simulation: Simulation, watch: Watcher) -> Summary:
         clock.lap("write")
         stopped: HhsimError | None = None
         try:
-            simulate(simulation, recorder or Unrecorded(), clock, pending, watch, guards, keeper)
+            between = Between(pending, watch, guards, keeper)
+            simulate(simulation, recorder or Unrecorded(), clock, between)
             keeper.finish()
         except (GuardStopped, Interrupted, OutOfTime) as error:
             keeper.save()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hhsim.config import Loaded
 from hhsim.simulation.checkpoint.policy import Policy
-from hhsim.simulation.summary import Clock, Note
+from hhsim.simulation.summary import Clock, Note, to_nobody
 
 if TYPE_CHECKING:
     from hhsim.engines.exchange import Exchange
@@ -26,18 +26,12 @@ class ConfigChoice:
     channels: Sequence[str] = ()  # Python files that declare channels of the user's own
 
 
-def to_nobody(told: object) -> None:
-    """Listen to nothing."""
-
-
 @dataclass(frozen=True)
 class Listeners:
     """Who is told, on rank 0, of what is odd about a run."""
 
     note: Note = to_nobody  # a sentence for each thing that is odd about going on
-    accepted: Callable[[Loaded], object] = (
-        to_nobody  # the config, once it is accepted and a new output has a place
-    )
+    accepted: Callable[[Loaded], object] = to_nobody  # the config; what else is refused, is refused after it
 
 
 @dataclass(frozen=True)

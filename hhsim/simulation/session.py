@@ -13,8 +13,8 @@ from hhsim.config import Loaded
 from hhsim.simulation.checkpoint.policy import Policy
 from hhsim.simulation.execute import execute
 from hhsim.simulation.prepare import prepare
-from hhsim.simulation.request import ConfigChoice, Listeners, Request, to_nobody
-from hhsim.simulation.summary import Clock, Note, Summary, Watcher
+from hhsim.simulation.request import ConfigChoice, Listeners, Request
+from hhsim.simulation.summary import Clock, Note, Summary, Watcher, to_nobody
 
 if TYPE_CHECKING:
     from hhsim.engines.exchange import Exchange

@@ -70,6 +70,10 @@ Watcher = Callable[[Progress], None]
 Note = Callable[[str], None]  # is told, in a sentence, what the user should know
 
 
+def to_nobody(told: object) -> None:
+    """A Watcher, or a Note, that is for nobody."""
+
+
 class Clock:
     """Wall time by phase: each lap goes to the phase that has just ended."""
 
