@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        with stoppable(TOLD), _plain_warnings():
+        with stoppable(TOLD, last=arguments is None), _plain_warnings():
             cli.main(arguments, prog_name="hhsim", standalone_mode=False)
     except click.ClickException as error:
         if may_speak():

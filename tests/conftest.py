@@ -53,9 +53,20 @@ def estimated(loaded, output: str | Path = "out.h5", **asked):  # type: ignore[n
 @pytest.fixture
 def fast(tmp_path: Path) -> Iterator[Path]:
     """An empty folder, in memory if there is one: a disk may take 5 ms for each of thousands of waits."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as folder:
+    with in_memory(tmp_path) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def fast_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same for all tests of a module, as examples of Hypothesis need it."""
+    with in_memory(tmp_path_factory.mktemp("module")) as folder:
+        yield Path(folder)
+
+
+def in_memory(otherwise: Path) -> tempfile.TemporaryDirectory[str]:
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else otherwise)
 
 
 @pytest.fixture(autouse=True)

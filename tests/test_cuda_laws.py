@@ -23,7 +23,7 @@ EVERYTHING = (
     """
 title = "everything that a device does in its own way"
 [run]
-duration = "30 ms"
+duration = "16 ms"
 seed = 20
 """
     + COBA_CELL
@@ -73,7 +73,7 @@ rate = "900 Hz"
 weight = "6 nS"
 receptor = "exc"
 nodes = [3, 17]
-stop = "26 ms"
+stop = "13 ms"
 [[input]]
 model = "poisson"
 target = ["inh", "exc"]
@@ -86,13 +86,13 @@ model = "step_current"
 target = "exc"
 amplitude = { normal = ["150 pA", "50 pA"] }
 nodes = [4, 15]
-start = "5 ms"
-stop = "20.3 ms"
+start = "3 ms"
+stop = "11.3 ms"
 [[input]]
 model = "step_current"
 target = "exc"
 amplitude = "-80 pA"
-start = "12 ms"
+start = "8 ms"
 [[record.trace]]
 population = "exc"
 variable = "v"
@@ -201,7 +201,7 @@ def test_every_kind_of_cell_as_on_the_processor(method):
     sizes = {"hh": 14, "peak": 10, "squid": 2, "passive": 9, "bare": 1}
     text = (ZOO + PROJECTIONS.replace("FIRST", "0.3 ms")).replace("DT", "0.1 ms")
     overrides = [f"population.{name}.size={size}" for name, size in sizes.items()]
-    model = parse(text, overrides=overrides, run={"method": method, "duration": "25 ms"}).model
+    model = parse(text, overrides=overrides, run={"method": method, "duration": "16 ms"}).model
     ours, theirs = run(model, device="cuda"), run(model)
     same(ours, theirs, 1e-7)
     assert len(theirs.spikes["hh"]) > 20
@@ -218,7 +218,7 @@ def test_chunks_do_not_change_a_bit():
 def test_a_full_log_ends_a_chunk_and_loses_nothing(monkeypatch):
     from hhsim.engines.cuda import Cuda
 
-    monkeypatch.setattr(Cuda, "_capacity", lambda self: self.layout.lanes + 40)
+    monkeypatch.setattr(Cuda, "_capacity", lambda self: self.layout.lanes + 20)
     simulation = Simulation(everything(), device="cuda")
     simulation.compile()
     steps = []
@@ -272,7 +272,7 @@ def test_a_run_goes_on_from_a_snapshot(first, second):
     begun, resumed = Simulation(model, device=first), Simulation(model, device=second)
     begun.compile()
     resumed.compile()
-    begun.advance(121)
+    begun.advance(71)
     assert begun.step < model.run.steps
     snapshot.restore(resumed, taken(begun))
     spikes: dict[str, list[tuple[int, int]]] = {name: [] for name in model.populations}
@@ -296,7 +296,7 @@ model = "step_current"
 target = "inh"
 nodes = [4, 6]
 amplitude = "1e305 nA"
-start = "15 ms"
+start = "9 ms"
 """
 )
 
@@ -329,18 +329,19 @@ def test_any_blocks_and_threads_give_the_same_bits(monkeypatch):
     assert sum(map(len, plain.spikes.values())) >= 5
 
 
-GUARDED = '[guards]\nevery = "10 ms"\nv_range = ["-200 mV", "-100 mV"]\n'
+GUARDED = '[guards]\nevery = "4 ms"\nv_range = ["-200 mV", "-100 mV"]\n'
 
 
 @on_device
 def test_a_run_stopped_by_a_guard_goes_on_from_its_checkpoint(command, tmp_path):
     config = tmp_path / "config.toml"
-    config.write_text(EVERYTHING.replace("DELAY", "0.3 ms"))
+    config.write_text(EVERYTHING.replace("DELAY", "0.3 ms").replace('"16 ms"', '"10 ms"'))
     arguments = (config, "--device", "cuda:0", "--json", "-q")
     whole = command("run", *arguments, "-o", "whole.h5")
     assert whole.code == 0, whole.err
     told = json.loads(whole.out)
     assert told["device"].startswith("cuda:0 (")
+    assert min(told["spikes"].values()) > 0
     assert told["precision"] == "float32"  # unless someone asks for more
     config.write_text(config.read_text() + GUARDED)
     stopped = command("run", *arguments, "-o", "out.h5")
@@ -350,7 +351,7 @@ def test_a_run_stopped_by_a_guard_goes_on_from_its_checkpoint(command, tmp_path)
     )
     assert resumed.code == 0, resumed.err
     again = json.loads(resumed.out)
-    assert again["resumed_at_ms"] == 10
+    assert again["resumed_at_ms"] == 4
     assert again["spikes_sha256"] == told["spikes_sha256"]
     command("run", *arguments, "-o", "other.h5")
     elsewhere = command("run", "-o", "other.h5", "--resume", "--set", 'guards.v_range=["-200 mV", "200 mV"]')

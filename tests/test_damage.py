@@ -84,7 +84,7 @@ def test_a_run_does_not_go_on_with_another_mapping(tmp_path, closed, name, place
 
 def test_no_damaged_copy_ends_in_a_fault(tmp_path) -> None:
     """A short study; the long one is the script's own default."""
-    line = [sys.executable, str(STUDY), "--copies", "200", "--commands", "1", "--seed", "1"]
+    line = [sys.executable, str(STUDY), "--copies", "80", "--commands", "1", "--seed", "1"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "200 copies" in done.stdout
+    assert "80 copies" in done.stdout

@@ -35,8 +35,8 @@ def compared(a: Path, b: Path, **choice):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("diff")
+def folder(fast_of_module) -> Path:
+    return fast_of_module
 
 
 def in_ms(train, dt):
@@ -51,7 +51,7 @@ def shifts(train, other):
 
 
 @given(a=TRAINS, b=TRAINS, coarse=st.sampled_from([1, 2, 5]), window=st.sampled_from([None, (30.0, 70.0)]))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_counts_and_shifts_are_those_of_brute_force(folder, a, b, coarse, window) -> None:
     """Also with another dt, in a window of time, and however the spikes are cut into pieces."""
     dt_b = DT * coarse
@@ -105,7 +105,7 @@ def test_counts_and_shifts_are_those_of_brute_force(folder, a, b, coarse, window
 
 
 @given(a=TRAINS, b=TRAINS)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 def test_a_comparison_is_symmetric(folder, a, b) -> None:
     paths = [recordings.write(folder / f"{name}.h5", train) for name, train in (("a", a), ("b", b))]
     one, other = compared(*paths), compared(*paths[::-1])
@@ -131,7 +131,7 @@ def test_a_comparison_is_symmetric(folder, a, b) -> None:
 
 
 @given(train=TRAINS.filter(lambda train: all(train.values())), data=st.data())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_one_changed_spike_is_named(folder, train, data) -> None:
     name = data.draw(st.sampled_from(sorted(SIZES)))
     step, node = data.draw(st.sampled_from(sorted(train[name])))
@@ -157,7 +157,7 @@ VALUES = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
 
 @given(frame=st.integers(0, 99), column=st.integers(0, 2), value=VALUES, seed=st.integers(0, 9))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_one_changed_value_is_named(folder, frame, column, value, seed) -> None:
     frames = np.random.default_rng(seed).normal(-60, 5, (100, 3)).astype(np.float32)
     changed = frames.copy()
@@ -209,7 +209,7 @@ def test_the_tolerance_is_how_far_values_may_be_apart(command, tmp_path) -> None
 
 
 @given(every=st.tuples(st.integers(1, 12), st.integers(1, 12)), start=st.integers(0, 5))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 def test_traces_of_different_frames_are_compared_where_both_have_one(folder, every, start) -> None:
     """Each holds its own time and cell: equal wherever the comparison is at the same time and cell."""
     cells = ((0, 2, 5), (2, 3, 5, 6))

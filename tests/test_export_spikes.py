@@ -20,6 +20,7 @@ from hhsim.commands.export_spikes import export_spikes as command_itself
 from hhsim.exporting import csv as table
 from hhsim.exporting import export_spikes
 from hhsim.recording import Recorder, TraceColumns, open_recording, select
+from hhsim.simulation.checkpoint.container import MAGIC
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what these import is their own affair
@@ -163,7 +164,7 @@ spikes_of_cells = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 4)), max
 
 
 @given(spikes_of_cells, spikes_of_cells, st.integers(0, 50), st.integers(51, 100), st.integers(0, 4))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_any_part_of_any_recording(tmp_path_factory, a, b, start, stop, first) -> None:
     folder = tmp_path_factory.getbasetemp()
     rows = {name: rows for name, rows in (("a", a), ("b", b)) if rows}
@@ -253,6 +254,15 @@ def test_the_recording_itself_is_never_replaced(command, tmp_path) -> None:
         assert result.code == 5
         assert "belongs to the recording" in result.err
         assert Path(output).read_bytes() == before
+
+
+def test_a_checkpoint_is_never_replaced(command, tmp_path) -> None:
+    path = record(tmp_path / "out.h5", {"a": 2}, {"a": [(1, 0)]})
+    for name in ("out.checkpoint", "other.ckpt"):
+        Path(name).write_bytes(MAGIC)
+        result = command("export-spikes", path, "--format", "csv", "-o", name, "--force")
+        assert (result.code, "is the checkpoint of a run" in result.err) == (5, True)
+        assert Path(name).read_bytes() == MAGIC
 
 
 def test_a_failure_leaves_nothing_behind(command, small_run, tmp_path, monkeypatch) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import errno
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -22,44 +20,16 @@ from pathlib import Path
 import h5py
 import pytest
 from conftest import CONFIGS
+from processes import ENVIRONMENT, MAIN, names, on_a_small_disk, python, start
 
 import hhsim
-from hhsim.errors import FileFailed, HhsimWarning
-from hhsim.jit import options as jit
-from hhsim.kernels.render import program
+from hhsim.errors import FileFailed
 from hhsim.recording import Recorder
 from hhsim.simulation import loop
 from hhsim.simulation.checkpoint import container
 from hhsim.simulation.simulation import Simulation
 
 PACKAGE = CONFIGS.parent / "hhsim"
-MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")} | {
-    "PYTHONPATH": os.pathsep.join([str(CONFIGS.parent), *sys.path])
-}
-
-
-def python(code: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(
-        line, cwd=cwd, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=120
-    )
-
-
-def start(code: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(
-        line,
-        cwd=cwd,
-        env=ENVIRONMENT | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -70,50 +40,7 @@ def eagerly(monkeypatch) -> None:
     monkeypatch.setattr(loop, "FLUSH_SECONDS", 0.0)
 
 
-# A disk of a few MB: a tmpfs in a name space of its own, where mounting needs no rights.
-
-DISK = """
-import json, os, subprocess, sys, time
-from pathlib import Path
-from hhsim.cli import main
-from hhsim.simulation.checkpoint import container
-disk, config = Path("disk"), sys.argv[-1]
-def mount(*options):
-    subprocess.run(["mount", "-t", "tmpfs", *options, "none", "disk"], check=True)
-def run(*options):
-    return main(["run", config, "-q", "-o", "disk/out.h5", "--threads", "1", *options])
-def fill():
-    with open("disk/ballast", "wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
-def sha():
-    import hhsim
-    return hhsim.open("disk/out.h5").checksums
-def tell(*values):
-    print(json.dumps(values), flush=True)
-"""
 ALL_V = 'record.trace=[{population="exc", variable="v", nodes=[0, 160], every="0.1 ms"}]'
-
-
-def on_a_small_disk(folder: Path, code: str, *arguments: object) -> tuple[list[list], str]:
-    """What `code` tells, and its errors; skips where the system does not allow such a disk."""
-    (folder / "disk").mkdir()
-    prefix = ["unshare", "--user", "--map-root-user", "--mount"]
-    probe = [*prefix, "mount", "-t", "tmpfs", "none", str(folder / "disk")]
-    try:
-        allowed = subprocess.run(probe, capture_output=True, timeout=30).returncode == 0
-    except FileNotFoundError:
-        allowed = False
-    if not allowed:
-        pytest.skip("this system lets nobody mount a tmpfs in a name space of their own")
-    line = [*prefix, sys.executable, "-c", DISK + code, *map(str, arguments)]
-    done = subprocess.run(line, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return [json.loads(text) for text in done.stdout.splitlines() if text.startswith("[")], done.stderr
 
 
 def test_a_disk_that_fills_up_ends_the_run_and_more_room_lets_it_go_on(small, small_run, tmp_path) -> None:
@@ -183,24 +110,6 @@ tell(run(), os.listdir(disk))
     assert "a recording of 0.1 s would take 0.00 GB of disk" in err
     assert "no space is left in the folder disk" in err
     assert "it cannot be written in the folder disk (Read-only file system)" in err
-
-
-def test_a_cache_on_a_full_disk_is_a_warning(tmp_path) -> None:
-    code = """
-mount("-o", "size=200k")
-os.environ["HHSIM_CACHE_DIR"] = str(disk)
-sys.path.insert(0, ".")
-import numpy as np, total
-fill()
-tell(int(total.total(np.arange(10))))
-"""
-    (tmp_path / "total.py").write_text(
-        "from hhsim.jit.options import compiled\n\n@compiled\ndef total(x):\n    return x.sum()\n"
-    )
-    told, err = on_a_small_disk(tmp_path, code)
-    assert told == [[45]]
-    assert "compiled code cannot be kept" in err
-    assert "No space left on device" in err
 
 
 @pytest.mark.parametrize("number", [1, 4])
@@ -329,7 +238,7 @@ def test_an_output_whose_folder_is_deleted_is_noticed(small, tmp_path, monkeypat
         hhsim.run(small, output=folder / "out.h5")
 
 
-def test_two_runs_on_one_output_are_one_too_many(small, tmp_path) -> None:
+def test_two_runs_on_one_output_are_one_too_many(command, small, tmp_path) -> None:
     """The second is refused whatever it asks for, and the first does not notice."""
     options = ("run", small, "-q", "--duration", "1000 s", "--threads", "1")
     with start(MAIN, *options, "--checkpoint-every", "0s", cwd=tmp_path) as first:
@@ -337,13 +246,10 @@ def test_two_runs_on_one_output_are_one_too_many(small, tmp_path) -> None:
             deadline = time.monotonic() + 60
             while not (tmp_path / "out.checkpoint").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            seconds = [start(MAIN, *options, flag, cwd=tmp_path) for flag in ("--force", "--resume")]
-            seconds.append(start(MAIN, "recover", "out.h5", cwd=tmp_path))
-            for second in seconds:
-                _, err = second.communicate(timeout=60)
-                assert (second.returncode, "another run is writing it at this moment" in err) == (5, True), (
-                    err
-                )
+            for second in ((*options, "--force"), (*options, "--resume"), ("recover", "out.h5")):
+                refused = command(*second)
+                assert refused.code == 5, refused.err
+                assert "another run is writing it at this moment" in refused.err
             first.send_signal(signal.SIGTERM)
             _, err = first.communicate(timeout=60)
         finally:
@@ -471,166 +377,6 @@ def test_runs_in_several_threads_of_a_process_take_turns(small, tmp_path, layer)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
-# The cache
-
-
-@pytest.fixture(scope="module")
-def shared_cache(small, small_run, tmp_path_factory) -> Path:
-    """A cache that was empty when several processes started at once; they compiled into it together."""
-    folder = tmp_path_factory.mktemp("cache")
-    options = ("run", small, "-q", "--json", "--duration", "50 ms", "--threads", "1")
-    runs = [
-        start(MAIN, *options, "-o", f"{i}.h5", cwd=folder, HHSIM_CACHE_DIR=str(folder / "cache"))
-        for i in range(2)
-    ]
-    answers = []
-    for run in runs:
-        out, err = run.communicate(timeout=240)
-        assert (run.returncode, err) == (0, "")
-        answers.append(json.loads(out)["spikes_sha256"])
-    assert answers == [answers[0]] * len(answers)
-    whole = hhsim.run(small, output=folder / "whole.h5", duration="50 ms")
-    assert answers[0] == whole.spikes_sha256
-    (folder / "wanted").write_text(json.dumps(answers[0]))
-    return folder
-
-
-def test_a_cold_cache_may_be_filled_by_many_at_once(shared_cache) -> None:
-    left = [path for path in (shared_cache / "cache").rglob("*") if ".tmp" in path.name]
-    assert left == []
-    assert list((shared_cache / "cache").rglob("*.nbc"))
-
-
-def test_a_damaged_cache_is_compiled_anew(shared_cache, small, tmp_path) -> None:
-    """Cut off, with flipped bits, empty: every file of it."""
-    rng = random.Random(2007)
-    files = [path for path in (shared_cache / "cache").rglob("*") if path.is_file() and path.stat().st_size]
-    kernels = [path for path in files if path.name.startswith("hhsim_kernel") and path.suffix == ".py"]
-    assert kernels
-    for path in files:
-        whole = bytearray(path.read_bytes())
-        at = rng.randrange(len(whole))
-        how = rng.randrange(3)
-        if how == 0:
-            del whole[at:]
-        else:
-            whole[at] ^= 1 << rng.randrange(7)
-        path.write_bytes(b"" if how == 2 else whole)
-    options = ("run", small, "-q", "--json", "--duration", "50 ms", "--threads", "1")
-    for output in ("first.h5", "second.h5"):
-        done = python(MAIN, *options, "-o", output, cwd=tmp_path, HHSIM_CACHE_DIR=str(shared_cache / "cache"))
-        assert (done.returncode, done.stderr) == (0, "")
-        told = json.loads(done.stdout)
-        assert told["spikes_sha256"] == json.loads((shared_cache / "wanted").read_text())
-    assert told["wall_s"]["compile"] < 2  # all is there again
-
-
-def test_what_was_compiled_for_one_type_is_never_taken_for_another(tmp_path) -> None:
-    """Six processes at once, a function compiled for float32 in three and for float64 in the others.
-
-    Numba's own cache lets them write into one file, and serves it for both.
-    """
-    (tmp_path / "kernel.py").write_text(
-        "from hhsim.jit.options import compiled\n\n@compiled\ndef width(x):\n    return x.itemsize\n"
-    )
-    code = (
-        "import sys, time, numpy as np\nfrom kernel import width\n"
-        "kind = np.float32 if int(sys.argv[1]) % 2 else np.float64\n"
-        "x = np.zeros(3, kind)\n"
-        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-        "print(width(x) == x.itemsize)\n"
-    )
-    cache = {
-        "HHSIM_CACHE_DIR": str(tmp_path / "cache"),
-        "PYTHONPATH": f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}",
-    }
-    for begin, count in ((time.time() + 3, 6), (0.0, 2)):  # with an empty cache, then from it
-        runs = [start(code, i, begin, cwd=tmp_path, **cache) for i in range(count)]
-        assert [run.communicate(timeout=60)[0] for run in runs] == ["True\n"] * count
-    (index,) = (tmp_path / "cache").rglob("kernel.width*.nbi")
-    assert len(list(index.parent.glob("kernel.width*.nbc"))) == 2
-
-
-def test_a_cache_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch) -> None:
-    (tmp_path / "file").write_text("precious")
-    for folder in (tmp_path / "file", Path("/proc/none")):
-        monkeypatch.setenv("HHSIM_CACHE_DIR", str(folder))
-        with pytest.warns(HhsimWarning, match=r"cannot be written .* set HHSIM_CACHE_DIR"):
-            instead = jit.cache_folder.__wrapped__()
-        (instead / "file").write_text("")
-    assert (tmp_path / "file").read_text() == "precious"
-
-
-def test_who_has_no_home_gets_a_cache_of_their_own(monkeypatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    for name in ("HHSIM_CACHE_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
-    with pytest.warns(HhsimWarning, match=r"Could not determine home directory.*set HHSIM_CACHE_DIR"):
-        assert jit.cache_folder.__wrapped__().is_dir()
-
-
-def test_where_nothing_can_be_written_that_is_said(tmp_path) -> None:
-    environment = {"HHSIM_CACHE_DIR": "/proc/none", "TMPDIR": "/proc/none"}
-    code = "import tempfile; tempfile._get_default_tempdir = lambda *_: '/proc/none'; " + MAIN
-    done = python(code, "run", CONFIGS / "coba.toml", "-q", cwd=tmp_path, **environment)
-    assert done.returncode == 5, done.stderr
-    assert done.stderr.startswith("hhsim: /proc/none/")
-    assert "compiled code cannot be kept" in done.stderr
-
-
-def test_a_temporary_cache_goes_with_its_process(tmp_path) -> None:
-    code = "from hhsim.jit import options; print(options.cache_folder())"
-    environment = {"HHSIM_CACHE_DIR": "/proc/none", "TMPDIR": str(tmp_path)}
-    done = python(code, cwd=tmp_path, **environment)
-    assert Path(done.stdout.strip()).parent == tmp_path
-    assert not Path(done.stdout.strip()).exists()
-
-
-def test_a_cache_may_belong_to_a_group(tmp_path, monkeypatch) -> None:
-    """Others may read what one of them rendered, as far as their umask lets them."""
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    before = os.umask(0o022)
-    try:
-        module = program.load("def answer():\n    return 43\n")
-    finally:
-        os.umask(before)
-    del sys.modules[module.__name__]
-    assert Path(module.__file__).stat().st_mode & 0o777 == 0o644
-
-
-def test_a_kernel_that_finds_no_room_is_an_error_with_a_reason(tmp_path, monkeypatch) -> None:
-    def full(*arguments: object, **named: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Path, "write_text", full)
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    with pytest.raises(FileFailed, match=r"compiled code cannot be kept \(No space left on device\)"):
-        program.load("def answer():\n    return 44\n")
-    assert names(tmp_path) == []
-
-
-def test_a_rendered_kernel_needs_no_hard_links_and_is_mended(tmp_path, monkeypatch) -> None:
-    def refused(*arguments: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refused)
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
-    text = "def answer():\n    return 42\n"
-    path = tmp_path / "none"
-    for content in (None, text[:20], "def answer():\n    return 41\n", "\udcff"):
-        if content is not None:
-            path.write_text(content, errors="surrogateescape")
-        module = program.load(text)
-        del sys.modules[module.__name__]
-        assert module.answer() == 42
-        path = Path(module.__file__)
-        assert path.read_text() == text
-        assert names(tmp_path) == [path.name]
-
-
 # Signals
 
 INTERRUPTED = "import os, signal; signal.signal(signal.SIGINT, lambda *_: os._exit(130)); " + MAIN
@@ -678,9 +424,9 @@ def test_an_interrupt_that_a_library_swallows_stops_the_run_all_the_same(small, 
 
 
 def test_an_interrupt_at_any_moment_leaves_things_in_order(small, fast) -> None:
-    """Ctrl-C at 16 moments: in runs that start, that simulate and save, and that go on."""
-    moments = [(i % 2 == 1, (0.15 + 0.08 * i) if i % 2 == 0 else 0.019 * i) for i in range(16)]
-    folders = [fast / str(i) for i in range(4)]
+    """Ctrl-C at 8 moments: in runs that start, that simulate and save, and that go on."""
+    moments = [(i % 2 == 1, (0.15 + 0.16 * i) if i % 2 == 0 else 0.038 * i) for i in range(8)]
+    folders = [fast / str(i) for i in range(2)]
 
     def four(folder: Path) -> list[tuple[int, str, list[str], bool]]:
         """In one folder, so that most of them go on."""

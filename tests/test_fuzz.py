@@ -189,7 +189,7 @@ def test_damaged_edges_and_cells_are_refused_or_taken_as_they_are(circuit, small
     run = ["run", "config.toml", "-q", "-o", "out.h5", "--force", "--duration", "0.2 ms", "--threads", "1"]
     cases = [
         {"number": number, "file": ("edges.h5", "nodes.h5")[number % 2], "commands": [run]}
-        for number in range(60)
+        for number in range(36)
     ]
     codes = Counter(code for _, (code, _, _) in survive(circuit, cases, {0, 4, 5, 6}))
     assert codes[0] > 5  # some are whole enough
@@ -265,7 +265,7 @@ def test_a_damaged_output_is_refused_or_read(recorded) -> None:
             "file": "out.na.m.h5" if number % 5 == 4 else "out.h5",
             "commands": commands_on(number),
         }
-        for number in range(60)
+        for number in range(40)
     ]
     codes: Counter[tuple[str, int]] = Counter()
     for asked, (code, out, _) in survive(recorded, cases, {0, 5, 7}):
@@ -282,7 +282,7 @@ def test_a_damaged_output_is_refused_or_read(recorded) -> None:
 def test_a_run_goes_on_from_damaged_files_to_the_same_bits_or_not_at_all(recorded, small_run) -> None:
     resume = [["run", "config.toml", "-q", "--resume", "--json", "--threads", "1"]]
     files = ("out.h5", "out.h5", "out.na.m.h5", "out.checkpoint")
-    cases = [{"number": number, "file": files[number % 4], "commands": resume} for number in range(40)]
+    cases = [{"number": number, "file": files[number % 4], "commands": resume} for number in range(28)]
     codes: Counter[int] = Counter()
     for asked, (code, out, _) in survive(recorded, cases, {0, 3, 5}):
         codes[code] += 1

@@ -139,6 +139,7 @@ def test_changed_spikes_are_named_with_exit_code_7(command, tmp_path, dataset, r
     result = command("info", path)
     assert result.code == 7
     assert words in result.err
+    assert "complete" not in result.out
     assert "NOT those that were written" in result.out
     assert "Traceback" not in result.err
     assert command("info", path, "--json").code == 7
@@ -225,6 +226,10 @@ def test_files_beside_it_are_told_and_missed(tmp_path, command) -> None:
     result = command("info", path)
     assert result.code == 5
     assert f"{beside}: is missing" in result.err
+    assert "complete" not in result.out
+    assert "the spikes are as they were written" in result.out
+    assert "na.m of exc could not be read" in result.out
+    assert told_of(command("info", path, "--json"))["state"] == "damaged"
     assert "4 spikes of 7 cells" in result.out, "what there is, is told"
     other = recordings.write(tmp_path / "other.h5", TRAIN, np.zeros((100, 3)), variable="na.m")
     shutil.copy(other.with_name("other.na.m.h5"), beside)

@@ -79,7 +79,7 @@ def settings(delays: bool) -> list[str]:
     return [word for each in DELAYS for word in ("--set", each)] if delays else []
 
 
-@pytest.mark.parametrize(("ranks", "threads", "delays"), [(2, 1, False), (3, 1, True), (7, 1, True)])
+@pytest.mark.parametrize(("ranks", "threads", "delays"), [(2, 1, False), (3, 1, True), (5, 1, True)])
 def test_any_number_of_ranks_writes_what_one_process_writes(
     small, small_run, tmp_path, ranks, threads, delays
 ) -> None:

@@ -19,7 +19,7 @@ import recordings
 from test_kernels import ABSURD, DIVERGING
 
 import hhsim
-from hhsim.errors import Diverged
+from hhsim.errors import Diverged, GuardStopped
 
 TESTS = Path(__file__).parent
 
@@ -159,6 +159,18 @@ def test_a_diverged_run_diverges_again(command, tmp_path) -> None:
     assert "equal: " in result.out
     assert command("rerun", "diverged.h5").code == 4
     assert hhsim.open("out.h5").stopped_at_ms == hhsim.open("diverged.h5").stopped_at_ms
+
+
+def test_a_run_that_a_guard_stopped_is_verified(command, small, tmp_path) -> None:
+    guards = ('guards.rate_max="1 Hz"', 'guards.every="5 ms"')
+    with pytest.raises(GuardStopped):
+        hhsim.run(small, output=tmp_path / "stopped.h5", overrides=guards)
+    result = command("rerun", "stopped.h5", "--verify")
+    assert result.code == 0, result.err
+    assert "equal: " in result.out
+    with h5py.File(tmp_path / "stopped.h5", "r+") as file:
+        file["spikes/exc/timestamps"][0] = np.nextafter(file["spikes/exc/timestamps"][0], 1e9)
+    assert command("rerun", "stopped.h5", "--verify").code in (5, 7)
 
 
 OWN_CHANNEL = """

@@ -237,6 +237,22 @@ hhsim.simulation.simulation.Simulation.compile = compile
 
 
 @both
+def test_who_has_stopped_is_not_asked_again(small, tmp_path, number) -> None:
+    """Not while the interpreter is taken down either, after all handlers of ours."""
+    twice = f"""
+import atexit, signal, hhsim.simulation.simulation
+def compile(self):
+    signal.raise_signal({int(number)})
+hhsim.simulation.simulation.Simulation.compile = compile
+atexit.register(signal.raise_signal, {int(number)})
+"""
+    with started(twice, "run", small, "-q", cwd=tmp_path) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == CODES[number]
+    assert err == "hhsim: interrupted before anything was written\n"
+
+
+@both
 def test_an_interrupted_export_leaves_no_file(command, small, tmp_path, monkeypatch, number) -> None:
     home = importlib.import_module("hhsim.exporting.circuit")
     monkeypatch.setattr(home, "_write_edges", raise_first(number, home._write_edges))

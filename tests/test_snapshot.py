@@ -53,7 +53,7 @@ def run_in_pieces(network, pieces: list[tuple[int, int]], folder: Path) -> Outco
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("delay", LEAST_DELAYS)
 @given(pieces=st.lists(st.tuples(st.sampled_from([1, 2, 3, 7]), st.integers(1, 200)), min_size=1, max_size=4))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_pieces_are_the_whole_to_the_bit(delay, precision, pieces, tmp_path_factory) -> None:
     whole = plain(delay, precision)
     parted = run_in_pieces(model(delay, precision), pieces, tmp_path_factory.mktemp("pieces"))

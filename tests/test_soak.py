@@ -48,11 +48,11 @@ def test_networks_that_are_stopped_go_on_to_the_same_bits(fast) -> None:
 
 @pytest.mark.parametrize("checkpoints", [False, True])
 def test_nothing_flushed_is_lost_by_a_kill(fast, checkpoints) -> None:
-    told = script("kill_study.py", "--kills", "4", *(["--checkpoints"] if checkpoints else []), folder=fast)
+    told = script("kill_study.py", "--kills", "3", *(["--checkpoints"] if checkpoints else []), folder=fast)
     whole = re.search(r"^all +(\d+) +(\d+) +(\d+) +(\d+)$", told, re.MULTILINE)
     assert whole
     runs, at_once, recovered, lost = (int(number) for number in whole.groups())
-    assert runs == 4
+    assert runs == 3
     assert at_once + recovered == runs
     assert lost == 0
     assert not list(fast.iterdir())

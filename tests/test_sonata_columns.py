@@ -239,6 +239,39 @@ def test_the_name_of_a_population_in_any_form(tmp_path, name):
     refused("counts cells of 'c', not of 'b'", rule)
 
 
+def test_what_is_no_text_is_no_unit(tmp_path):
+    rule = edges(tmp_path / "e.h5", {**FOUR, "0/syn_weight": [1.0] * 4}, {"0/syn_weight": 3})
+    refused("the attribute units of /edges/a__b/0/syn_weight is not a text", rule)
+
+
+def test_a_column_that_counts_texts_holds_no_weights(tmp_path):
+    columns = {"0/syn_weight": [0, 1, 0, 1], "0/@library/syn_weight": ["2 nS", "3 nS"]}
+    rule = edges(tmp_path / "e.h5", {**FOUR, **columns})
+    refused("/edges/a__b/0/syn_weight counts entries of /edges/a__b/0/@library/syn_weight", rule)
+
+
+def test_numbers_of_types_are_written_as_elsewhere(tmp_path):
+    table = tmp_path / "types.csv"
+    table.write_text("edge_type_id syn_weight\n1 1_0\n")
+    rule = edges(tmp_path / "e.h5", {**FOUR, "edge_type_id": [1] * 4}, edge_types=table)
+    with pytest.raises(FileFailed, match="line 2: syn_weight '1_0' is not a finite number"):
+        everything(rule)
+
+
+def test_columns_outside_of_the_groups_are_told(tmp_path):
+    """A reader that looks for nsyns there would have 16 synapses."""
+    beside = {
+        "nsyns": [1, 2, 3, 10],
+        "indicies/x": [0],
+        "edge_group_id": [0] * 4,
+        "edge_group_index": range(4),
+    }
+    rule = edges(tmp_path / "e.h5", {**FOUR, **beside, "0/syn_weight": [1.0] * 4}, {"0/syn_weight": "nS"})
+    assert [text for text in notes(model_of(rule)) if "e.h5" in text] == [
+        "e.h5: /edges/a__b also has nsyns: not used"
+    ]
+
+
 def notes(model) -> list[str]:
     return list(about_files(model))
 

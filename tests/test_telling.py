@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
@@ -15,8 +12,6 @@ from hypothesis import strategies as st
 from hhsim.report.progress import BAR_WIDTH, LEAST_BAR, fitting, watching
 from hhsim.report.words import compared, pace
 from hhsim.simulation.summary import Progress
-
-MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
 
 
 def test_a_part_is_told_with_its_own_time(command, small) -> None:
@@ -112,18 +107,3 @@ def test_a_run_that_need_not_compile_does_not_say_so(command, small, small_run) 
     assert told.err.count("simulating 20 ms\n") == 1
     assert "compiling" not in told.err
     assert command("run", small, "--duration", "20 ms", "-q", "--force").err == ""
-
-
-def test_a_run_that_compiles_says_so(small, tmp_path) -> None:
-    line = [sys.executable, "-c", MAIN, "run", str(small), "--duration", "5 ms", "-o", "out.h5"]
-    environment = os.environ | {"HHSIM_CACHE_DIR": str(tmp_path / "cold")}
-    for compiles in (True, False):
-        done = subprocess.run(
-            [*line, "--force"], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        said = [text for text in done.stderr.splitlines() if "compiling" in text or "simulating" in text]
-        wanted = ["simulating 5 ms"]
-        assert said == (
-            ["compiling (only the first time: the code is kept)", *wanted] if compiles else wanted
-        )

@@ -83,6 +83,7 @@ def test_an_unknown_model_lists_the_nearest_and_all_there_are(override, words) -
         ("5 MicroS", "nS", '"uS"'), ("5 nSiemens", "nS", '"nS"'), ("5 Volt", "mV", '"V"'),
         ("5 uA/cm2", "pA", '"uA/cm^2"'), ("5 mS/cm2", "nS", '"mS/cm^2"'), ("5 mho/cm²", "nS", '"S/cm^2"'),
         ("5 um2", "um^2", '"um^2"'), ("5 pAmps", "pA", '"pA"'),
+        ("5 /s", "1/ms", '"1/s"'), ("5 /msec", "1/ms", '"1/ms"'), ("5 s⁻¹", "1/ms", '"s^-1"'),
     ],
 )  # fmt: skip
 def test_other_spellings_of_units_get_the_right_hint(typed, unit, hint) -> None:

@@ -87,7 +87,7 @@ def _cells(path: Path, number: int, line: str, count: int | None = None) -> list
 
 def _number(path: Path, where: str, cell: str) -> float:
     try:
-        value = float(cell)
+        value = np.nan if "_" in cell else float(cell)  # Python takes 1_0 for ten
     except ValueError:
         value = np.nan
     if not np.isfinite(value):

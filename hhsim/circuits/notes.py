@@ -30,6 +30,12 @@ from hhsim.model import (
 
 # Columns of a table of types that are used, or only tell how the network was drawn.
 KNOWN = (WEIGHT, DELAY, NSYNS, "target_query", "source_query")
+# What stands beside the groups: who a row is, where its values are, and indices made of these.
+OF_ROWS = (
+    *("node_id", "node_type_id", "node_group_id", "node_group_index"),
+    *("source_node_id", "target_node_id", "edge_type_id", "edge_group_id", "edge_group_index"),
+    *("indices", "indicies"),  # the guide has it in both spellings
+)
 MOST_NAMED = 8
 
 
@@ -106,8 +112,10 @@ def _path_of(given: InitialValue) -> Path | None:
 
 
 def _unused(table: Table, used: Iterable[str]) -> list[str]:
-    """What the groups hold beside the columns that are used."""
-    return list(dict.fromkeys(name for group in table.groups.values() for name in group if name not in used))
+    """What the population and its groups hold beside the columns that are used."""
+    names = [name for name in table.population if name not in table.groups and name not in OF_ROWS]
+    names += [name for group in table.groups.values() for name in group if name not in used]
+    return list(dict.fromkeys(names))
 
 
 def _listed(names: list[str]) -> str:

@@ -22,6 +22,7 @@ from hhsim.system.hdf5 import attribute, require_plain
 
 CHUNK = 1 << 20  # rows held at a time
 GAP = 1 << 16  # values that are skipped rather than read, where none of them is wanted
+LIBRARY = "@library"  # of a group: the texts that its columns of the same names count (libsonata)
 NO_UNIT = ("", "1", "dimensionless", "unitless")
 
 
@@ -116,6 +117,9 @@ class Table:
         where = f"{self.population.name}/{group}/{name}"
         if not isinstance(dataset, h5py.Dataset):
             self.refuse(f"{where} is no dataset")
+        library = self.groups[group].get(LIBRARY)
+        if isinstance(library, h5py.Group) and name in library:
+            self.refuse(f"{where} counts entries of {library.name}/{name}, and numbers are expected")
         self._require_list(dataset, where, self.size if self._index is None else None, "numbers")
         return dataset
 
@@ -172,7 +176,10 @@ class Table:
 
     def unit(self, column: Any) -> str | None:
         """The attribute `units`; None where it is missing or empty."""
-        return text_of(column, "units") or None
+        unit = text_of(column, "units")
+        if unit is None and "units" in column.attrs:
+            self.refuse(f"the attribute units of {column.name} is not a text")
+        return unit or None
 
     def _converted(
         self, column: Any, values: npt.NDArray[np.float64], wanted: str

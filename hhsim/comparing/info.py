@@ -16,11 +16,12 @@ from hhsim.recording.files import output_paths
 def inspect(path: str | os.PathLike[str], **given: Any) -> dict[str, Any]:
     """Everything that the recording at `path` tells of itself, as plain data; spikes and traces are checked.
 
-    `state` is "complete", "stopped" (closed before its end), "being written", "cut off", or
-    "foreign" for a file of another program, which does not say. `given` is as for `open_any`. Of each
-    population, `agrees` says whether the checksum of its spikes is the one that was stored at the end of the
-    run (None if none was), and `fault` what no run of hhsim would have written. So it is with traces, whose
-    file may also be missing. Raises FileFailed if the main file cannot be read.
+    `state` is "complete", "stopped" (closed before its end), "being written", "cut off", "foreign" for a
+    file of another program, which does not say, or "damaged" where a closed one is not all there as it was
+    written. `given` is as for `open_any`. Of each population, `agrees` says whether the checksum of its
+    spikes is the one that was stored at the end of the run (None if none was), and `fault` what no run of
+    hhsim would have written. So it is with traces, whose file may also be missing. Raises FileFailed if the
+    main file cannot be read.
     """
     place = Path(path)
     with open_any(place, **given) as recording:
@@ -29,11 +30,16 @@ def inspect(path: str | os.PathLike[str], **given: Any) -> dict[str, Any]:
         writer = None if closed else _writer(main)
         variables = [] if recording.foreign else [variable for _, variable in recording.traces]
         files = output_paths(place, variables).values()
+        populations = {name: _population(recording, name) for name in recording.populations}
+        traces = [_trace(recording, *key) for key in recording.traces]
+        state = _state(recording, closed, writer)
+        if state in ("complete", "stopped") and any(map(_is_wrong, (*populations.values(), *traces))):
+            state = "damaged"
         return {
             "file": str(place),
             "title": str(recording.facts.get("title", "")),
             "source": str(recording.facts.get("source", "")),
-            "state": _state(recording, closed, writer),
+            "state": state,
             "written_by": writer,
             "changed_s_ago": max(0.0, round(time.time() - main.st_mtime, 3)),
             "duration_ms": recording.duration_ms,
@@ -45,8 +51,8 @@ def inspect(path: str | os.PathLike[str], **given: Any) -> dict[str, Any]:
             },
             "neurons": recording.summary.get("neurons"),
             "synapses": recording.summary.get("synapses"),
-            "populations": {name: _population(recording, name) for name in recording.populations},
-            "traces": [_trace(recording, *key) for key in recording.traces],
+            "populations": populations,
+            "traces": traces,
             "versions": dict(recording.versions),
             "machine": _group(recording.facts, "machine"),
             "timings_s": dict(recording.timings),
@@ -100,6 +106,11 @@ def _trace(recording: Recording, population: str, variable: str) -> dict[str, An
         "every_ms": trace.every_ms,
         "agrees": None if stored is None else checksum == stored,
     }
+
+
+def _is_wrong(part: Mapping[str, Any]) -> bool:
+    """Is a train or trace missing, damaged or another than was written?"""
+    return bool(part["fault"]) or part["agrees"] is False
 
 
 def _state(recording: Recording, closed: bool, writer: int | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hhsim.comparing.diff import Comparison, compare
 from hhsim.config import Loaded, parse
-from hhsim.errors import Diverged, FileFailed, Interrupted, Stopped
+from hhsim.errors import Diverged, FileFailed, GuardStopped, Interrupted, Stopped
 from hhsim.recording import Recording, open_recording
 from hhsim.recording.files import output_paths
 from hhsim.simulation.execute import execute
@@ -23,7 +23,7 @@ from hhsim.simulation.summary import Summary, Watcher
 class Rerun:
     """What a rerun did."""
 
-    summary: Summary | None  # None if the run diverged, as the recorded one may have
+    summary: Summary | None  # None if the run broke off, as the recorded one may have
     comparison: Comparison | None  # None if none was asked for
 
     def to_json(self) -> str:
@@ -56,7 +56,7 @@ def rerun(
     ------
     FileFailed
         if the recording cannot be read, holds nothing to compare with, or is what `output` would replace
-    ConfigRefused, OutputExists, NotEnoughMemory, Diverged, Interrupted
+    ConfigRefused, OutputExists, NotEnoughMemory, Diverged, GuardStopped, Interrupted
         as `hhsim.run` does
     """
     place = Path(path)
@@ -100,9 +100,9 @@ def _run(recording: Recording, request: Request, verify: bool, watch: Watcher | 
     summary = None
     try:
         summary = execute(prepare(request), watch)
-    except Diverged:
+    except (Diverged, GuardStopped):
         if not verify:
-            raise  # else the comparison tells whether the recorded run diverged as well, and when
+            raise  # else the comparison tells whether the recorded run broke off as well, and when
     if not verify:
         return Rerun(summary, None)
     with open_recording(request.output) as again:

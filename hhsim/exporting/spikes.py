@@ -10,6 +10,7 @@ from hhsim.errors import FileFailed, NotInstalled, SelectionRefused
 from hhsim.recording import Recording, Selection, check_output
 from hhsim.recording.files import named_after
 from hhsim.recording.layout import sibling_path
+from hhsim.simulation.checkpoint.container import is_checkpoint
 from hhsim.system.whole import written_whole
 
 
@@ -28,7 +29,7 @@ def export_spikes(
     Raises
     ------
     OutputExists, FileFailed
-        where the output cannot be written, or is the recording itself
+        where the output cannot be written, or is the recording itself or a checkpoint
     SelectionRefused
         when the spikes of no selected population were recorded, or a format cannot hold as many cells
     NotInstalled
@@ -38,6 +39,8 @@ def export_spikes(
     own = [recording.path, *(sibling_path(recording.path, variable) for _, variable in recording.traces)]
     if any(place.exists() and one.exists() and place.samefile(one) for one in own):
         raise FileFailed(str(place), "belongs to the recording that is to be exported")
+    if is_checkpoint(place):
+        raise FileFailed(str(place), "is the checkpoint of a run: choose another name")
     check_output(place, (), overwrite)
     if not set(selection.cells) & set(recording.populations):
         chosen = f"the spikes of {' and '.join(selection.cells)} were not recorded"

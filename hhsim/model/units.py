@@ -181,7 +181,8 @@ def _unknown_unit(name: str) -> str:
 
 def _meant(name: str) -> str | None:
     """The unit that `name` most likely stands for: its other spellings first, then what looks like it."""
-    spelled = re.sub(r"([A-Za-zµμ])([2²]|\*\*2)(?!\d)", r"\1^2", name.strip())
+    per = re.sub(r"^\s*/", "1/", name.strip()).replace("⁻¹", "^-1")
+    spelled = re.sub(r"([A-Za-zµμ])([2²]|\*\*2)(?!\d)", r"\1^2", per)
     spelled = re.sub(r"[A-Za-zµμ]+", lambda word: _symbol(word.group()), spelled)
     try:
         if spelled != name and _UNIT.fullmatch(spelled):

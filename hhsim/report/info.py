@@ -61,6 +61,9 @@ def _extent(told: Mapping[str, Any]) -> str:
     steps = f"steps of {told['dt_ms']:g} ms"
     if told["state"] == "complete":
         return f"{whole} in {steps}; complete"
+    if told["state"] == "damaged":
+        extent = whole if told["stopped_at_ms"] >= told["duration_ms"] else f"{there} of {whole}"
+        return f"{extent} in {steps}; damaged: not all is there as it was written"
     if told["state"] == "foreign":
         return f"{whole} in {steps}; not written by hhsim, so whether it is complete is not known"
     if told["state"] == "being written":
@@ -90,10 +93,13 @@ def _checksums(
 ) -> Iterator[str]:
     wrong = [name for name, one in populations.items() if one["agrees"] is False or one["fault"]]
     changed = [trace for trace in traces if not trace["fault"] and trace["agrees"] is False]
+    unread = [trace for trace in traces if trace["fault"]]
     if wrong:
         yield f"the spikes of {' and '.join(wrong)} are NOT those that were written"
     for trace in changed:
         yield f"{trace['variable']} of {trace['population']} is NOT what was written"
+    for trace in unread:
+        yield f"{trace['variable']} of {trace['population']} could not be read"
     if not populations:
         yield "none: no spikes were recorded"
     elif all(one["stored_checksum"] is None for one in populations.values()):
@@ -106,7 +112,7 @@ def _checksums(
         )
         yield from (f"{name} {one['checksum']}" for name, one in populations.items())
     elif not (wrong or changed):
-        what = "spikes and traces" if traces else "the spikes"
+        what = "the spikes" if unread or not traces else "spikes and traces"
         yield f"the same as those stored: {what} are as they were written"
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from hhsim.errors import HhsimError, Stopped
+from hhsim.errors import HhsimError, Stopped, exit_code_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
+_CODES = tuple(128 + number for number in INSISTENT)
 
 # Signals for which Stopped was raised. It may have been lost: what is raised within a callback of a library,
 # or where an object is destroyed, Python prints and forgets.
@@ -27,11 +29,14 @@ _holding = 0  # how many `held` are under way
 
 
 @contextmanager
-def stoppable(told: tuple[type[Exception], ...] = (HhsimError,)) -> Iterator[None]:
+def stoppable(told: tuple[type[Exception], ...] = (HhsimError,), last: bool = False) -> Iterator[None]:
     """While it lasts, the first signal raises Stopped, and a second one ends the process.
 
     Another error than those `told` that leaves it after a signal becomes Stopped: a library may have taken
     the Stopped within it for a failure of its own.
+
+    `last`: the process ends after it. Where it ends because it was asked to, it is deaf to further signals
+    from then on: they would end it with a traceback, or as if it had been killed, not with its exit code.
 
     Python's own handlers wait until compiled code returns, which may take seconds while LLVM is at work; a
     thread that reads of each signal from a pipe does not. Signals that the process was started to ignore, as
@@ -62,8 +67,9 @@ def stoppable(told: tuple[type[Exception], ...] = (HhsimError,)) -> Iterator[Non
             raise Stopped(_raised[-1]) from error
         raise
     finally:
+        asked = last and exit_code_of(sys.exception()) in _CODES
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if asked else handler)
         signal.set_wakeup_fd(previous)
         _raised.clear()
         os.close(start)
