@@ -6,6 +6,7 @@ import threading
 import warnings
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,15 @@ from hhsim.config import load
 from hhsim.engines.exchange import Exchange, share_out
 from hhsim.engines.exchange.loopback import run_loopback
 from hhsim.engines.exchange.sharing import shared_config
-from hhsim.errors import ComparisonFailed, Diverged, FailedElsewhere, GuardStopped, HhsimWarning
+from hhsim.errors import (
+    ComparisonFailed,
+    Diverged,
+    FailedElsewhere,
+    GuardStopped,
+    HhsimError,
+    HhsimWarning,
+    exit_code_of,
+)
 from hhsim.model import (
     AllToAll,
     Constant,
@@ -40,6 +49,8 @@ from hhsim.simulation import memory
 from hhsim.simulation.checkpoint.snapshot import restore, take
 from hhsim.simulation.estimate import probe
 from hhsim.simulation.guards import Watch
+from hhsim.simulation.prepare import prepare
+from hhsim.simulation.request import ConfigChoice, Request
 from hhsim.simulation.simulation import Simulation
 from hhsim.system.ranks import launched_rank, launched_ranks
 
@@ -290,6 +301,47 @@ def test_the_seed_that_a_config_leaves_to_chance_is_the_same_everywhere(small) -
     loaded = run_loopback(3, lambda exchange: shared_config(exchange, lambda: load(path)))
     assert len({each.model.run.seed for each in loaded}) == 1
     assert all(each == loaded[0] for each in loaded)
+
+
+@pytest.mark.parametrize(
+    ("config", "changed", "code"),
+    [
+        (None, {}, 2),
+        ("SMALL", {"overrides": ["run.durration=1"]}, 3),
+        ("SMALL", {"channels": ["nothing.py"]}, 5),
+        ("nothing.toml", {}, 5),
+        ("SMALL", {}, 5),  # as the output is there
+    ],
+)
+def test_what_one_rank_refuses_ends_all_before_any_work(small, tmp_path, config, changed, code) -> None:
+    (tmp_path / "out.h5").write_text("precious")
+    output = tmp_path / ("none.h5" if config is None else "out.h5")
+    choice = ConfigChoice(small if config == "SMALL" else config, **changed)
+    seen = []
+
+    def on_rank(exchange: Exchange) -> None:
+        try:
+            prepare(Request(choice, output, resume=config is None, threads=1, exchange=exchange))
+        except FailedElsewhere as error:
+            seen.append(exit_code_of(error))
+            raise
+
+    with pytest.raises(HhsimError) as refused:
+        run_loopback(3, on_rank)
+    assert exit_code_of(refused.value) == code
+    assert set(seen) <= {code}  # a rank that refused the same by itself is told nothing
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_all_ranks_know_that_all_is_done(small, small_run) -> None:
+    def on_rank(exchange: Exchange):
+        output = Path(small_run.output)
+        return prepare(Request(ConfigChoice(small), output, resume=True, threads=1, exchange=exchange)).done
+
+    first, second = run_loopback(2, on_rank)
+    assert first == second
+    assert first.spikes_sha256 == small_run.spikes_sha256
+    assert first.ns_per_neuron_step is None
 
 
 def test_each_rank_needs_its_share_of_the_memory(small) -> None:
