@@ -13,7 +13,8 @@ similarity  NEST and NEURON, which find spikes and solve equations in another wa
             variability and correlations over ten seeds, with effect sizes
 accuracy    how far spikes of single cells are from the exact solution, against what they cost
 
-Figures go to scripts/figures/peers.json; README.md and scripts/figures/peers.png are made from it.
+Figures go to scripts/figures/peers.json; scripts/figures/peers.png and the tables of README.md and
+scripts/README.md are made from it.
 """
 
 from __future__ import annotations
@@ -196,7 +197,8 @@ def main() -> None:
         KEPT.parent.mkdir(exist_ok=True)
         KEPT.write_text(json.dumps(kept, indent=1) + "\n")
     draw(kept, KEPT.with_suffix(".png"))
-    write_readme(kept, HERE.parent / "README.md")
+    for folder in (HERE.parent, HERE):
+        write_readme(kept, folder / "README.md")
 
 
 def _short(row: dict[str, Any]) -> str:

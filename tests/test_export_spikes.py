@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import hhsim
 from hhsim.commands.export_spikes import export_spikes as command_itself
-from hhsim.exporting import csv as table
 from hhsim.exporting import export_spikes
+from hhsim.exporting.formats import csv as table
 from hhsim.recording import Recorder, TraceColumns, open_recording, select
 from hhsim.simulation.checkpoint.container import MAGIC
 
@@ -136,7 +136,7 @@ def test_the_command_writes_beside_the_recording(command, small_run, tmp_path) -
 def test_the_formats_offered_are_those_that_are_there() -> None:
     (option,) = (option for option in command_itself.params if option.name == "kind")
     modules = {path.stem for path in Path(table.__file__).parent.glob("*.py")}
-    assert {*option.type.choices} == modules - {"__init__", "export"}
+    assert {*option.type.choices} == modules - {"__init__"}
 
 
 def test_rows_are_in_order_of_time_and_told_in_decimals(small_run, tmp_path) -> None:
@@ -310,7 +310,7 @@ def test_bad_input_is_refused_in_plain_words(command, tmp_path, arguments, code,
 )
 def test_missing_packages_are_named_with_their_extra(command, tmp_path, monkeypatch, kind, package) -> None:
     record(tmp_path / "out.h5", {"a": 2}, {})
-    for module in (f"hhsim.exporting.{kind}", "hhsim.recording.neo"):
+    for module in (f"hhsim.exporting.formats.{kind}", "hhsim.recording.neo"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     result = command("export-spikes", "out.h5", "--format", kind)

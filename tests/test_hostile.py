@@ -170,7 +170,7 @@ def test_nobody_opens_a_file_of_others_without_a_look() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "h5py.File"
     }
-    assert found == {"system/hdf5.py", "exporting/circuit.py", "exporting/nwb.py"} | {
+    assert found == {"system/hdf5.py", "exporting/circuit.py", "exporting/formats/nwb.py"} | {
         "recording/bundle.py",
         "recording/digest.py",  # in memory
     }

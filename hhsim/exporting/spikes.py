@@ -46,7 +46,7 @@ def export_spikes(
         chosen = f"the spikes of {' and '.join(selection.cells)} were not recorded"
         raise SelectionRefused(chosen if recording.populations else "no spikes were recorded")
     try:
-        write = importlib.import_module(f"hhsim.exporting.{kind}").write  # imports what a format needs
+        write = importlib.import_module(f"hhsim.exporting.formats.{kind}").write  # and what it needs
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "hhsim"):

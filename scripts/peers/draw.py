@@ -1,4 +1,4 @@
-"""The figure and the README's tables, made from what `side_by_side.py` measured."""
+"""The figure and the tables of the README files, made from what `side_by_side.py` measured."""
 
 from __future__ import annotations
 
@@ -95,8 +95,13 @@ def _grouped(
 
 
 def tables(kept: dict[str, Any]) -> dict[str, str]:
-    """The README's tables, each as Markdown, by the part they show."""
-    made = {"exact": _exact_table, "speed": _speed_table, "similarity": _similarity_table}
+    """The tables, each as Markdown, by the part they show."""
+    made = {
+        "exact": _exact_table,
+        "speed": _speed_table,
+        "similarity": _similarity_table,
+        "accuracy": _accuracy_table,
+    }
     texts = {}
     for name, make in made.items():
         if name in kept:
@@ -152,8 +157,18 @@ def _similarity_table(rows: list[dict[str, Any]]) -> str:
     return _table(["", "hhsim", "the other", "effect size d (95 % interval)"], lines)
 
 
+def _accuracy_table(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for (label,), group in _grouped(rows, "label"):
+        each = [f"{row['error_ms']:.2g} at {row['wall_s_per_s']:.2g} s" for row in group]
+        adaptive = [f"{row['tolerance']:g}" for row in group if row["tolerance"] is not None]
+        settings = adaptive or [f"{row['dt_ms']:g} ms" for row in group]
+        lines.append([label, ", ".join(settings), ", ".join(each)])
+    return _table(["", "steps, or tolerances", "mean error of a spike's time (ms) at wall seconds"], lines)
+
+
 def write_readme(kept: dict[str, Any], path: Path) -> None:
-    """Put the tables between their marks in the README; a table without marks is left out."""
+    """Put the tables between their marks in a README; a table without marks is left out."""
     text = path.read_text()
     for name, table in tables(kept).items():
         begin, end = BEGIN.format(name), END.format(name)
