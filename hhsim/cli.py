@@ -23,15 +23,17 @@ from hhsim.errors import (
     HhsimError,
     HhsimWarning,
     Interrupted,
-    NotEnoughMemory,
     OutOfTime,
     OutputExists,
+    Stopped,
+    exit_code_of,
 )
 from hhsim.system.ranks import may_speak
 from hhsim.system.standard import failure, prepare
-from hhsim.system.stopping import Stopped, stoppable
+from hhsim.system.stopping import stoppable
 
 GO_ON = "the output holds everything up to then, and the same command with --resume goes on"
+TOLD = (HhsimError, click.ClickException, click.exceptions.Exit)  # as what they are, whatever else happened
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -55,8 +57,12 @@ for command in COMMANDS:
     cli.add_command(command)
 
 
-def _words(error: HhsimError) -> str:
+def _words(error: HhsimError | Stopped | MemoryError) -> str:
     """What a person needs to know of an error."""
+    if isinstance(error, Stopped):
+        return "hhsim: interrupted before anything was written"
+    if isinstance(error, MemoryError):
+        return "hhsim: this machine has not enough memory for the network"
     if isinstance(error, ConfigRefused):
         count = len(error.problems)
         return f"{error}\nhhsim: {count} mistake{'s' if count > 1 else ''} in the config; nothing was run"
@@ -114,13 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reason = failure(output)
     if reason and not code:
         _tell(f"hhsim: standard output: {reason}")
-        return FileFailed.exit_code
+        return exit_code_of(FileFailed("standard output", reason))
     return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        with stoppable(last=arguments is None), _plain_warnings():
+        with stoppable(TOLD, last=arguments is None), _plain_warnings():
             cli.main(arguments, prog_name="hhsim", standalone_mode=False)
     except click.ClickException as error:
         if may_speak():
@@ -128,17 +134,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except click.exceptions.Exit as request:
         return request.exit_code
-    except FailedElsewhere as error:  # which says why
-        return error.exit_code
-    except HhsimError as error:
+    except FailedElsewhere as error:  # the rank that failed tells of it
+        return exit_code_of(error)
+    except (HhsimError, Stopped, MemoryError) as error:
         _tell(_words(error))
-        return error.exit_code
-    except Stopped as stopped:
-        _tell("hhsim: interrupted before anything was written")
-        return stopped.exit_code
-    except MemoryError:
-        _tell("hhsim: this machine has not enough memory for the network")
-        return NotEnoughMemory.exit_code
+        return exit_code_of(error)
     except Exception:
         traceback.print_exc()
         click.echo("hhsim: this is a mistake in hhsim, not in your config; please report it", err=True)

@@ -41,6 +41,15 @@ def small_run(small: Path, tmp_path_factory: pytest.TempPathFactory):  # type: i
     return hhsim.run(small, output=tmp_path_factory.mktemp("run") / "out.h5", threads=2)
 
 
+def estimated(loaded, output: str | Path = "out.h5", **asked):  # type: ignore[no-untyped-def]
+    """What a run of a loaded config would take; `asked` are further fields of a request."""
+    from hhsim.simulation.estimate import estimate
+    from hhsim.simulation.prepare import prepare
+    from hhsim.simulation.request import ConfigChoice, Request
+
+    return estimate(prepare(Request(ConfigChoice(loaded), Path(output), **asked)))
+
+
 @pytest.fixture
 def fast(tmp_path: Path) -> Iterator[Path]:
     """An empty folder, in memory if there is one: a disk may take 5 ms for each of thousands of waits."""

@@ -19,10 +19,10 @@ from hhsim.bench import measure, peak
 from hhsim.bench.measure import PHASES, row_threads
 from hhsim.bench.operations import flops_of_steps
 from hhsim.bench.roofline import cost_of
-from hhsim.bench.scaling import CannotScale, scaled
+from hhsim.bench.scaling import scaled
 from hhsim.bench.traffic import out_degrees, synaptic_events
 from hhsim.config import load, parse
-from hhsim.errors import FileFailed, NotEnoughMemory, OutputExists
+from hhsim.errors import CannotScale, FileFailed, NotEnoughMemory, OutputExists
 from hhsim.kernels.render import render
 from hhsim.model import (
     AllToAll,

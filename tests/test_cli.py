@@ -107,7 +107,7 @@ def test_wrong_usage_is_told(command, arguments, words) -> None:
 
 
 def test_a_mistake_of_our_own_is_told_as_such(command, small, monkeypatch) -> None:
-    monkeypatch.setattr("hhsim.simulation.session.run", lambda *arguments, **settings: 1 / 0)
+    monkeypatch.setattr("hhsim.simulation.execute.execute", lambda *arguments, **settings: 1 / 0)
     result = command("run", small)
     assert result.code == 1
     assert "ZeroDivisionError" in result.err

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import estimated
 
 import hhsim
 from hhsim.config import load
 from hhsim.recording.sizes import FILE_BYTES, spike_bytes
 from hhsim.recording.space import bytes_of_traces
 from hhsim.simulation import memory
-from hhsim.simulation.estimate import estimate
 from hhsim.simulation.simulation import Simulation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -56,7 +56,7 @@ def test_the_disk_of_traces(small, tmp_path, variable) -> None:
     """1.3 MB of frames beside some kB of all else, in the main file or in one of their own."""
     trace = f'record.trace=[{{population="exc", variable="{variable}", every="0.1 ms"}}]'
     loaded = load(small, [trace], run={"duration": "200 ms"})
-    told = estimate(loaded, output=tmp_path / "out.h5", threads=1).disk_bytes
+    told = estimated(loaded, output=tmp_path / "out.h5", threads=1).disk_bytes
     summary = hhsim.run(loaded, output=tmp_path / "out.h5", threads=1)
     files = {path.name: path.stat().st_size for path in tmp_path.glob("*.h5")}
     assert len(files) == (1 if variable == "v" else 2)

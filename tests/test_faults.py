@@ -159,7 +159,7 @@ def test_a_run_whose_traces_cannot_fit_the_disk_is_refused_before_any_work(
     free = Usage(1 << 40, 0, 500_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
     with monkeypatch.context() as nothing:
-        nothing.setattr("hhsim.simulation.session.Simulation", None)
+        nothing.setattr("hhsim.simulation.execute.Simulation", None)
         refused = command("run", small, "-q", *trace, "-o", "other.h5")
         longer = command("run", small, "-q", *trace, "--resume", "--duration", "1 s")
     for result in (refused, longer):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hhsim import errors
 from hhsim.channels import all_channels, all_receptors
 from hhsim.jit import keys
 from hhsim.model import units
@@ -117,6 +118,25 @@ def test_only_those_who_may_import_from_outside(path: Path) -> None:
         assert MAY_IMPORT[name] & {room_of(path), "*"}, name
         if name in ("numpy", "h5py") and room_of(path) in LIGHT:
             assert path.relative_to(PACKAGE).as_posix() in ARRAYS_IN_LIGHT
+
+
+@module
+def test_error_types_stand_in_their_room(path: Path) -> None:
+    if room_of(path) == "errors":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+            assert not bases & {name for name in vars(errors) if name[0].isupper()}, node.name
+
+
+def test_every_error_has_one_exit_code() -> None:
+    """Or says it itself; one that is added and forgotten in the table would be called a mistake of hhsim."""
+    by_itself = (errors.HhsimError, errors.FailedElsewhere, errors.Interrupted)
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.HhsimError) and kind not in by_itself:
+            codes = [code for code, kinds in errors.EXIT_CODES.items() if issubclass(kind, kinds)]
+            assert len(codes) == 1, kind
 
 
 @module

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hhsim.config import load
-from hhsim.errors import NotEnoughMemory
+from hhsim.errors import NotEnoughMemory, TooManyCells
 from hhsim.simulation import memory
 
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_with_both_numbers(small, monkeypatch) -> N
 def test_more_cells_than_can_be_numbered_are_refused(small, monkeypatch) -> None:
     model = load(small, ["population.exc.size=2147483647"]).model
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 60)
-    with pytest.raises(memory.TooManyCells, match="2,147,483,687 cells"):
+    with pytest.raises(TooManyCells, match="2,147,483,687 cells"):
         memory.require(model, 2)
 
 

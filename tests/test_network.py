@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from networks import listed, network, synapses_of
 from scipy import stats
 
-from hhsim.errors import ConfigRefused
+from hhsim.errors import ConfigRefused, DelayTooLong, TooManySynapses
 from hhsim.model import (
     AllToAll,
     Constant,
@@ -29,9 +29,8 @@ from hhsim.model import (
 )
 from hhsim.network import build, stage
 from hhsim.network import connections as c
-from hhsim.network.build import TooManySynapses, connect, expected_synapses, memory_needed
+from hhsim.network.build import connect, expected_synapses, memory_needed
 from hhsim.network.layout import LANES, lay_out
-from hhsim.network.synapses import DelayTooLong
 
 booleans = st.booleans()
 degrees = st.builds(FixedOutdegree, st.integers(0, 60), booleans, booleans) | st.builds(

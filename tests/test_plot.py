@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import hhsim
 from hhsim.analysis import intervals, power_spectrum
-from hhsim.errors import FileFailed, NoSuchDevice, OutputExists, PlotRefused, SelectionRefused
+from hhsim.errors import FileFailed, NoSuchDevice, OutputExists, PlotRefused, SelectionRefused, exit_code_of
 from hhsim.plotting import KINDS, draw, plot, save
 from hhsim.plotting.colours import OKABE_ITO, pens
 from hhsim.plotting.intervals import edges_of, interval_counts
@@ -678,7 +678,7 @@ def test_a_window_shows_the_figure_and_no_file_is_written(tmp_path) -> None:
 
 def test_where_no_window_can_be_opened_that_is_said(tmp_path) -> None:
     run = shown(tmp_path, "agg")
-    assert run.returncode == NoSuchDevice.exit_code
+    assert run.returncode == exit_code_of(NoSuchDevice())
     assert "no window can be opened: matplotlib draws with agg" in run.stderr
 
 

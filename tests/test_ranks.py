@@ -6,9 +6,11 @@ import threading
 import warnings
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import estimated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import listed, network
@@ -19,7 +21,15 @@ from hhsim.config import load
 from hhsim.engines.exchange import Exchange, share_out
 from hhsim.engines.exchange.loopback import run_loopback
 from hhsim.engines.exchange.sharing import shared_config
-from hhsim.errors import Diverged, FailedElsewhere, GuardStopped, HhsimError, HhsimWarning
+from hhsim.errors import (
+    ComparisonFailed,
+    Diverged,
+    FailedElsewhere,
+    GuardStopped,
+    HhsimError,
+    HhsimWarning,
+    exit_code_of,
+)
 from hhsim.model import (
     AllToAll,
     Constant,
@@ -37,8 +47,10 @@ from hhsim.network.fingerprint import fingerprint
 from hhsim.network.layout import lay_out
 from hhsim.simulation import memory
 from hhsim.simulation.checkpoint.snapshot import restore, take
-from hhsim.simulation.estimate import estimate, probe
+from hhsim.simulation.estimate import probe
 from hhsim.simulation.guards import Watch
+from hhsim.simulation.prepare import prepare
+from hhsim.simulation.request import ConfigChoice, Request
 from hhsim.simulation.simulation import Simulation
 from hhsim.system.ranks import launched_rank, launched_ranks
 
@@ -182,8 +194,8 @@ def test_blocks_are_shared_out_evenly_by_threads(blocks, threads) -> None:
     assert set(np.diff(cuts)) <= {blocks // sum(threads), -(-blocks // sum(threads))}
 
 
-class Broken(HhsimError):
-    exit_code = 5
+class Broken(ComparisonFailed):
+    pass
 
 
 @given(ranks=st.integers(2, 5), failing=st.integers(0, 4), after=st.integers(0, 6), data=st.data())
@@ -221,7 +233,7 @@ def test_a_rank_that_fails_anywhere_ends_all_with_its_error(ranks, failing, afte
     threads = threading.active_count()
     with pytest.raises(Broken):
         run_loopback(ranks, on_rank)
-    assert seen == [(failing, 5)] * (ranks - 1)
+    assert seen == [(failing, 7)] * (ranks - 1)
     assert threading.active_count() == threads
 
 
@@ -291,6 +303,47 @@ def test_the_seed_that_a_config_leaves_to_chance_is_the_same_everywhere(small) -
     assert all(each == loaded[0] for each in loaded)
 
 
+@pytest.mark.parametrize(
+    ("config", "changed", "code"),
+    [
+        (None, {}, 2),
+        ("SMALL", {"overrides": ["run.durration=1"]}, 3),
+        ("SMALL", {"channels": ["nothing.py"]}, 5),
+        ("nothing.toml", {}, 5),
+        ("SMALL", {}, 5),  # as the output is there
+    ],
+)
+def test_what_one_rank_refuses_ends_all_before_any_work(small, tmp_path, config, changed, code) -> None:
+    (tmp_path / "out.h5").write_text("precious")
+    output = tmp_path / ("none.h5" if config is None else "out.h5")
+    choice = ConfigChoice(small if config == "SMALL" else config, **changed)
+    seen = []
+
+    def on_rank(exchange: Exchange) -> None:
+        try:
+            prepare(Request(choice, output, resume=config is None, threads=1, exchange=exchange))
+        except FailedElsewhere as error:
+            seen.append(exit_code_of(error))
+            raise
+
+    with pytest.raises(HhsimError) as refused:
+        run_loopback(3, on_rank)
+    assert exit_code_of(refused.value) == code
+    assert set(seen) <= {code}  # a rank that refused the same by itself is told nothing
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_all_ranks_know_that_all_is_done(small, small_run) -> None:
+    def on_rank(exchange: Exchange):
+        output = Path(small_run.output)
+        return prepare(Request(ConfigChoice(small), output, resume=True, threads=1, exchange=exchange)).done
+
+    first, second = run_loopback(2, on_rank)
+    assert first == second
+    assert first.spikes_sha256 == small_run.spikes_sha256
+    assert first.ns_per_neuron_step is None
+
+
 def test_each_rank_needs_its_share_of_the_memory(small) -> None:
     large = load(small, ("population.exc.size=160000",)).model
     one, four = memory.needed(large, 2), memory.needed(large, 1, 4)
@@ -303,8 +356,8 @@ def test_each_rank_needs_its_share_of_the_memory(small) -> None:
 def test_an_estimate_is_that_of_each_rank(small, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(probe, "PROBE_SECONDS", 0.1)
-    told = run_loopback(2, lambda exchange: estimate(load(small), threads=1, exchange=exchange))
-    alone = estimate(load(small), threads=1)
+    told = run_loopback(2, lambda exchange: estimated(load(small), threads=1, exchange=exchange))
+    alone = estimated(load(small), threads=1)
     assert [(each.ranks, each.threads, each.neurons) for each in told] == [(2, 1, 200)] * 2
     assert {each.synapses for each in told} == {alone.synapses}
     assert told[0].memory_bytes["state"] == pytest.approx(alone.memory_bytes["state"] / 2, rel=0.01)

@@ -357,7 +357,7 @@ def test_an_error_under_way_leaves_a_readable_file(tmp_path) -> None:
 FULL_DISK = """
 import resource, sys
 import numpy as np
-from hhsim.errors import FileFailed
+from hhsim.errors import FileFailed, exit_code_of
 from hhsim.recording import Recorder, TraceColumns
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
@@ -370,7 +370,7 @@ try:
             print(step, flush=True)
 except FileFailed as error:
     print(error)
-    sys.exit(error.exit_code)
+    sys.exit(exit_code_of(error))
 """
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +20,10 @@ import pytest
 from conftest import DURATION_MS
 
 import hhsim
+from hhsim.config import advice
 from hhsim.errors import FileFailed, OutOfTime
-from hhsim.simulation import loop
-from hhsim.simulation.checkpoint import store
+from hhsim.simulation import loop, output, prepare
+from hhsim.simulation.checkpoint import container, store
 from hhsim.simulation.checkpoint.store import checkpoint_path, previous_path
 from hhsim.simulation.simulation import Simulation
 
@@ -135,6 +137,13 @@ def test_a_run_whose_checkpoint_is_gone_does_not_begin_anew(command, small, monk
     assert (result.code, result.out) == (5, "")
     assert "out.h5: cannot be continued: it has no out.checkpoint" in result.err
     assert Path("out.h5").read_bytes() == before
+
+
+def test_without_a_config_there_must_be_a_run_to_go_on_with(command) -> None:
+    result = command("run", "--resume")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Usage: hhsim run ")
+    assert "Error: name a CONFIG: there is no checkpoint to take one from" in result.err
 
 
 def test_a_longer_duration_extends_a_run(command, small, small_run) -> None:
@@ -258,6 +267,39 @@ def test_force_starts_anew_and_forgets_the_checkpoint(command, small, small_run,
     assert sorted(path.name for path in Path().iterdir()) == ["out.h5"]
     same("out.h5", small_run)
     assert command("run", small, "-q", "--force", "--resume").code == 2
+
+
+@pytest.fixture
+def asked(monkeypatch) -> Counter[str]:
+    """How often a run asks what is to be asked once."""
+    counts: Counter[str] = Counter()
+
+    def count(module, name: str) -> None:
+        function = getattr(module, name)
+
+        def counting(*arguments, **settings):
+            counts[name] += 1
+            return function(*arguments, **settings)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(container, "read")  # and hash a checkpoint
+    count(output, "check_recording")
+    count(prepare, "require")  # the device
+    count(advice, "warnings")
+    return counts
+
+
+def test_what_a_run_needs_is_asked_once(command, small, monkeypatch, asked) -> None:
+    assert command("run", small, "--json", "-o", "new.h5").code == 0
+    assert asked == {"check_recording": 1, "require": 1, "warnings": 1}
+    interrupted_run(command, small, monkeypatch)
+    asked.clear()
+    assert command("run", small, "--json", "--resume").code == 0
+    assert asked == {"read": 1, "require": 1, "warnings": 1}
+    asked.clear()
+    assert hhsim.run(small, output="out.h5", resume=True).complete  # all was done
+    assert asked == {"read": 1, "require": 1}
 
 
 @pytest.mark.parametrize("time", ["5", "5 years", "", "h", "3h50", "-3s", "1e3s"])

@@ -17,7 +17,7 @@ from hhsim.circuits.edges import Wanted, read_edges
 from hhsim.circuits.nodes import node_values
 from hhsim.config import load
 from hhsim.config.advice.files import about_files
-from hhsim.errors import FileFailed
+from hhsim.errors import FileFailed, exit_code_of
 from hhsim.exporting.circuit import export
 from hhsim.model import Constant, EdgesFromFile, FromFile, Model
 from hhsim.network.build import expected_synapses, memory_needed
@@ -55,7 +55,7 @@ def everything(rule: EdgesFromFile, chunk=1 << 20, delays=True, longest=np.inf):
 def refused(message: str, rule: EdgesFromFile, **about) -> None:
     with pytest.raises(FileFailed, match=message) as told:
         everything(rule, **about)
-    assert told.value.exit_code == 5
+    assert exit_code_of(told.value) == 5
     assert str(rule.path) in str(told.value)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hhsim.bench.results import FORMAT, Bench
 from hhsim.errors import FileFailed
-from hhsim.recording.files import file_errors
+from hhsim.system.failures import file_errors
 from hhsim.system.plainfile import require_plain_file
 
 Key = tuple[str, int]  # the network (`Series.network`) and the number of threads

@@ -24,7 +24,7 @@ from hhsim.bench.traffic import synaptic_events
 from hhsim.config import Loaded
 from hhsim.config.write import write
 from hhsim.engines.choice import on_processor, require
-from hhsim.errors import Diverged, HhsimError, check_threads
+from hhsim.errors import Diverged, NothingToMeasure, check_threads
 from hhsim.jit import options as jit
 from hhsim.kernels.cpu import stopwatch
 from hhsim.model import Model
@@ -42,12 +42,6 @@ LEAST_STEPS = 1000  # nor fewer: a network needs time to get into its stride
 WARM_STEPS = 50  # of the runs that are not counted
 
 PHASES = (*stopwatch.PHASES, "recording")  # the last: all outside the loop over steps
-
-
-class NothingToMeasure(HhsimError):
-    """The network diverges."""
-
-    exit_code = 4
 
 
 @dataclass(frozen=True)
@@ -240,11 +234,11 @@ def _run(loaded: Loaded, threads: int, device: str, folder: Path, timed: bool = 
     path = folder / "run.h5"
     simulation = Simulation(model, threads, device=device)
     simulation.compile(timed)
-    with open_recorder(loaded, path, threads, overwrite=True, device=simulation.device) as recorder:
+    with open_recorder(loaded, path, simulation, overwrite=True) as recorder:
         clock = Clock(time.perf_counter())
         begin, first_tick = time.perf_counter(), stopwatch.now()
         try:
-            simulate(simulation, recorder, clock, (), lambda progress: None)
+            simulate(simulation, recorder, clock)
         except Diverged as diverged:
             raise NothingToMeasure(f"{diverged}: there is nothing to measure") from diverged
         recorder.flush(simulation.step * model.run.dt)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,7 +13,8 @@ from typing import Any
 
 from hhsim.bench.peak import Peak
 from hhsim.bench.roofline import Cost
-from hhsim.recording.files import check_output, file_errors, hidden_name, publish
+from hhsim.recording.files import check_output
+from hhsim.system.whole import written_whole
 
 FORMAT = 1  # of the file; another number means that an older program cannot compare with it
 
@@ -134,11 +134,5 @@ class Bench:
 def save(bench: Bench, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write everything as JSON; the file appears whole or not at all. Raises OutputExists and FileFailed."""
     check_output(path, (), overwrite)
-    place = Path(path)
-    hidden = hidden_name(place, uuid.uuid4().hex)
-    try:
-        with file_errors(place):
-            hidden.write_text(json.dumps(bench.to_dict(), indent=2, allow_nan=False) + "\n")
-        publish({place: hidden}, overwrite)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with written_whole(Path(path), overwrite) as hidden:
+        hidden.write_text(json.dumps(bench.to_dict(), indent=2, allow_nan=False) + "\n")

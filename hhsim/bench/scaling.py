@@ -6,23 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from hhsim.errors import HhsimError
+from hhsim.errors import CannotScale
 from hhsim.model import Constant, FromFile, Model, Normal, Steady, Trace, Uniform
 from hhsim.model.resizing import resized
-
-
-class CannotScale(HhsimError):
-    """A network has parts that say nothing of a network of another size; holds all of them."""
-
-    exit_code = 2
-
-    def __init__(self, cells: int, reasons: tuple[str, ...]) -> None:
-        super().__init__(cells, reasons)
-        self.cells = cells
-        self.reasons = reasons
-
-    def __str__(self) -> str:
-        return "\n".join([f"this network cannot become one of {self.cells:,} cells:", *self.reasons])
 
 
 def scaled(model: Model, cells: int) -> Model:

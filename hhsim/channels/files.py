@@ -14,9 +14,8 @@ from typing import Any
 
 from hhsim.channels.checks import check, shown
 from hhsim.channels.definition import declaring
-from hhsim.errors import ChannelRefused, FileFailed
+from hhsim.errors import ChannelRefused, FileFailed, Stopped
 from hhsim.system.plainfile import require_plain_file
-from hhsim.system.stopping import Stopped
 
 MOST_BYTES = 1 << 20  # more is some other file
 MOST_CHARACTERS = 200  # of a message of the user's code

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 def validate(as_json: bool, **settings: Any) -> None:
     """Check CONFIG and show the network that it describes, without running it."""
     from hhsim.config import describe
-    from hhsim.config.advice import warnings
     from hhsim.report import show_description
 
     loaded = load_config(**settings)
-    description = describe(loaded.model) | {"warnings": list(warnings(loaded.model))}
+    description = describe(loaded.model) | {"warnings": list(loaded.advice)}
     if as_json:
         click.echo(json.dumps(description, indent=2))
     else:

@@ -198,46 +198,31 @@ def wall_time(context: click.Context, parameter: click.Parameter, value: str | N
 _SECONDS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
 
 
-def load_config(
-    config: str | None,
-    overrides: tuple[str, ...],
-    seed: int | None,
-    duration: str | None,
-    precision: str | None,
-    channels: tuple[str, ...],
-    stored: tuple[str, str] | None = None,
-    device: str = "cpu",
-) -> Loaded:
-    """The config that `config_options` describe.
-
-    `stored` is that of a checkpoint, and the name of its file: it is meant where no CONFIG is named, and a
-    CONFIG without a seed or precision gets its own.
-    """
-    if config is None and stored is None:
-        raise click.UsageError("name a CONFIG: there is no checkpoint to take one from")
+def load_config(config: str, channels: tuple[str, ...], device: str = "cpu", **settings: Any) -> Loaded:
+    """The config that `config_options` describe; `settings` are the other `setting_options`."""
     from hhsim.channels import declare_from
-    from hhsim.config import load, parse, sets
+    from hhsim.config import load
     from hhsim.model import usual_precision
 
     for path in channels:
         declare_from(path)
+    overrides, given = replaced(**settings)
+    return load(config, overrides, run=given, default_precision=usual_precision(device))
+
+
+def replaced(
+    overrides: tuple[str, ...], seed: int | None, duration: str | None, precision: str | None
+) -> tuple[tuple[str, ...], dict[str, str | int]]:
+    """What to change in a config: texts as `--set` takes them, and keys of [run]."""
+    from hhsim.config import sets
+
     settings = {"seed": seed, "duration": duration, "precision": precision}
     given = {
         key: value
         for key, value in settings.items()
         if value is not None and not (_of_environment(key) and any(sets(o, ("run", key)) for o in overrides))
     }
-    if config is None:
-        assert stored is not None
-        return parse(stored[0], source=stored[1], overrides=overrides, run=given)
-    earlier = parse(stored[0]).model.run if stored else None
-    return load(
-        config,
-        overrides,
-        run=given,
-        default_seed=earlier.seed if earlier else None,
-        default_precision=earlier.precision if earlier else usual_precision(device),
-    )
+    return overrides, given
 
 
 def _of_environment(option: str) -> bool:

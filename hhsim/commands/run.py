@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 import warnings
@@ -20,20 +19,18 @@ from hhsim.commands.options import (
     before_numba,
     device_option,
     json_option,
-    load_config,
+    replaced,
     threads_option,
     wall_time,
 )
-from hhsim.engines.choice import require
-from hhsim.errors import HhsimWarning
-from hhsim.system.plainfile import require_name
+from hhsim.errors import HhsimWarning, NoConfig
 from hhsim.system.ranks import launched_ranks
 from hhsim.system.stopping import noted
 
 if TYPE_CHECKING:
     from hhsim.config import Loaded
     from hhsim.engines.exchange import Exchange
-    from hhsim.model import Model
+    from hhsim.simulation.request import ConfigChoice
     from hhsim.simulation.summary import Summary
 
 STARTED = time.perf_counter()
@@ -71,6 +68,7 @@ STARTED = time.perf_counter()
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress and no notes.")
 def run(
+    config: str | None,
     output: str,
     threads: int | None,
     device: str,
@@ -96,50 +94,71 @@ def run(
     hhsim run configs/coba.toml -o coba.h5 --max-wall 3h50m --resume
     mpiexec -n 4 hhsim run configs/coba.toml -o coba.h5
     """
-    from hhsim.report import show_estimate, show_note, show_summary, watching
-
     if resume and (force or dry_run):
         raise click.UsageError("--resume goes with neither --force nor --dry-run")
-    with joined() as exchange:
+    if config is None and not resume:
+        raise click.UsageError(str(NoConfig()))
+    from hhsim.report import show_estimate, show_note, show_notes, show_summary, watching
+    from hhsim.simulation.checkpoint.policy import Policy
+    from hhsim.simulation.prepare import prepare
+    from hhsim.simulation.request import Listeners, Request
+    from hhsim.simulation.summary import Clock
+
+    with _without_config_is_usage(), joined() as exchange:
         tells = exchange is None or exchange.rank == 0
         quiet = quiet or not tells
         before_numba()
-        require(device)
-        settings["device"] = device
-        loaded = _loaded(exchange, output, resume, force, quiet, settings)
-        where: Any = {"output": output, "threads": threads, "device": device, "overwrite": force}
-        where["since"] = _process_start()
+        job = prepare(
+            Request(
+                _choice(config, **settings),
+                Path(output),
+                overwrite=force,
+                resume=resume,
+                threads=threads,
+                device=device,
+                exchange=exchange,
+                policy=Policy.of(checkpoint_every, max_wall),
+                listeners=Listeners() if quiet else Listeners(show_note, show_notes),
+                clock=Clock(_process_start()),
+            )
+        )
         if dry_run:
             from hhsim.simulation.estimate import estimate
 
-            told = estimate(loaded, exchange=exchange, **where)
+            expected = estimate(job)
             if tells:
-                click.echo(told.to_json()) if as_json else show_estimate(told)
+                click.echo(expected.to_json()) if as_json else show_estimate(expected)
             return
-        from hhsim.simulation.session import run as simulate
+        from hhsim.simulation.execute import execute
 
         with watching(quiet) as watch:
-            summary = simulate(
-                loaded,
-                resume=resume,
-                checkpoint_every_s=checkpoint_every,
-                max_wall_s=math.inf if max_wall is None else max_wall,
-                watch=watch,
-                note=None if quiet else show_note,
-                exchange=exchange,
-                **where,
-            )
+            summary = execute(job, watch)
     with noted():  # a signal that comes when all is done changes nothing
         if tells:
-            click.echo(_json(summary, loaded.model)) if as_json else show_summary(summary)
+            click.echo(_json(summary, job.loaded)) if as_json else show_summary(summary)
 
 
-def _json(summary: Summary, model: Model) -> str:
+@contextmanager
+def _without_config_is_usage() -> Iterator[None]:
+    """Tell of a run without any config as of a command that was not understood."""
+    try:
+        yield
+    except NoConfig as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _choice(config: str | None, channels: tuple[str, ...], **settings: Any) -> ConfigChoice:
+    """The config that the command line describes."""
+    from hhsim.simulation.request import ConfigChoice
+
+    overrides, run = replaced(**settings)
+    return ConfigChoice(config, overrides, run, channels)
+
+
+def _json(summary: Summary, loaded: Loaded) -> str:
     """The summary, with what is odd about the config, if anything is."""
-    from hhsim.config.advice import warnings
-
-    found = list(warnings(model))
-    return json.dumps(asdict(summary) | ({"warnings": found} if found else {}), indent=2)
+    advice = {"warnings": list(loaded.advice)} if loaded.advice else {}
+    return json.dumps(asdict(summary) | advice, indent=2)
 
 
 @contextmanager
@@ -154,40 +173,6 @@ def joined() -> Iterator[Exchange | None]:
         if exchange.rank > 0:
             warnings.simplefilter("ignore", HhsimWarning)  # rank 0 says the same
         yield exchange
-
-
-def _loaded(
-    exchange: Exchange | None, output: str, resume: bool, force: bool, quiet: bool, settings: dict[str, Any]
-) -> Loaded:
-    """The config of the run, checked against its output. Rank 0 reads it, and tells the others."""
-
-    def load() -> Loaded:
-        stored = None
-        require_name(Path(output))
-        if resume:
-            from hhsim.simulation.earlier import stored_config
-
-            stored = stored_config(output)
-        loaded = load_config(stored=stored, **settings)
-        if not resume:
-            from hhsim.recording.owners import check_recording
-
-            check_recording(Path(output), [trace.variable for trace in loaded.model.traces], force)
-        if not quiet:
-            show_notes(loaded.model)
-        return loaded
-
-    from hhsim.report import show_notes
-
-    if exchange is None:
-        return load()
-    from hhsim.channels import declare_from
-    from hhsim.engines.exchange.sharing import shared_config
-
-    if exchange.rank > 0:
-        for path in settings["channels"]:
-            declare_from(path)
-    return shared_config(exchange, load)
 
 
 def _process_start() -> float:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from hhsim.comparing.diff import Comparison, compare
 from hhsim.config import Loaded, parse
-from hhsim.errors import Diverged, FileFailed, GuardStopped, Interrupted
+from hhsim.errors import Diverged, FileFailed, GuardStopped, Interrupted, Stopped
 from hhsim.recording import Recording, open_recording
 from hhsim.recording.files import output_paths
-from hhsim.simulation.session import run
+from hhsim.simulation.execute import execute
+from hhsim.simulation.prepare import prepare
+from hhsim.simulation.request import ConfigChoice, Request
 from hhsim.simulation.summary import Summary, Watcher
-from hhsim.system.stopping import Stopped
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def rerun(
                 str(place), "was cut off before anything was written: there is nothing to verify"
             )
         loaded = _stored(recording, None if output is not None or recording.complete else end)
+        choice = ConfigChoice(loaded)
         if output is not None:
             _keep(place, recording, Path(output))
-            return _run(recording, loaded, Path(output), threads, verify, overwrite, watch)
+            request = Request(choice, Path(output), overwrite=overwrite, threads=threads)
+            return _run(recording, request, verify, watch)
         with tempfile.TemporaryDirectory(prefix="hhsim-") as folder:
+            request = Request(choice, Path(folder, "again.h5"), threads=threads)
             try:
-                return _run(recording, loaded, Path(folder, "again.h5"), threads, verify, False, watch)
+                return _run(recording, request, verify, watch)
             except Interrupted as error:
                 raise Stopped(error.signal_number) from None  # nothing is kept that it could tell of
 
@@ -92,23 +96,15 @@ def _keep(place: Path, recording: Recording, output: Path) -> None:
             raise FileFailed(str(file), "is the recording itself; choose another name with -o")
 
 
-def _run(
-    recording: Recording,
-    loaded: Loaded,
-    output: Path,
-    threads: int | None,
-    verify: bool,
-    overwrite: bool,
-    watch: Watcher | None,
-) -> Rerun:
+def _run(recording: Recording, request: Request, verify: bool, watch: Watcher | None) -> Rerun:
     summary = None
     try:
-        summary = run(loaded, output=output, threads=threads, overwrite=overwrite, watch=watch)
+        summary = execute(prepare(request), watch)
     except (Diverged, GuardStopped):
         if not verify:
             raise  # else the comparison tells whether the recorded run broke off as well, and when
     if not verify:
         return Rerun(summary, None)
-    with open_recording(output) as again:
+    with open_recording(request.output) as again:
         found = compare(recording, again, stop_ms=recording.stopped_at_ms, verify=False)
     return Rerun(summary, replace(found, b="the rerun"))

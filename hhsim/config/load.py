@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ class Loaded:
     model: Model
     resolved: str
     source: str
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """What the author may not have meant, a sentence each; worked out when it is first asked for."""
+        from hhsim.config.advice import warnings
+
+        return warnings(self.model)
 
 
 def load(

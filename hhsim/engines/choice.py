@@ -25,9 +25,9 @@ def require(device: str) -> None:
 def engine_for(device: str, exchange: Exchange) -> Callable[..., Engine]:
     """What builds the engine for "cpu", "cuda" or "cuda:1", on one of the ranks of `exchange`.
 
-    Raises as `require` does, and NoSuchDevice for several ranks with CUDA devices.
+    What it builds raises as `require` does; this, NoSuchDevice for several ranks with CUDA devices, or for a
+    device of another name.
     """
-    require(device)
     index = _index(device)
     if index is not None:
         if exchange.ranks > 1:

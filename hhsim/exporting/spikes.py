@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-import uuid
 from pathlib import Path
 
 from hhsim.errors import FileFailed, NotInstalled, SelectionRefused
 from hhsim.recording import Recording, Selection, check_output
-from hhsim.recording.files import file_errors, hidden_name, publish
+from hhsim.recording.files import named_after
 from hhsim.recording.layout import sibling_path
 from hhsim.simulation.checkpoint.container import is_checkpoint
+from hhsim.system.whole import written_whole
 
 
 def export_spikes(
@@ -35,7 +35,7 @@ def export_spikes(
     NotInstalled
         when the package that a format needs is missing
     """
-    place = _beside(recording.path, kind) if output is None else Path(output)
+    place = named_after(recording.path, kind) if output is None else Path(output)
     own = [recording.path, *(sibling_path(recording.path, variable) for _, variable in recording.traces)]
     if any(place.exists() and one.exists() and place.samefile(one) for one in own):
         raise FileFailed(str(place), "belongs to the recording that is to be exported")
@@ -52,17 +52,6 @@ def export_spikes(
         if package in ("", "hhsim"):
             raise
         raise NotInstalled(package, "neo") from error
-    hidden = hidden_name(place, uuid.uuid4().hex)
-    try:
-        with file_errors(place):
-            write(recording, selection, hidden)
-        publish({place: hidden}, overwrite)
-    except BaseException:
-        hidden.unlink(missing_ok=True)
-        raise
+    with written_whole(place, overwrite) as hidden:
+        write(recording, selection, hidden)
     return place
-
-
-def _beside(recording: Path, kind: str) -> Path:
-    stem = recording.stem if recording.suffix in (".h5", ".hdf5") else recording.name
-    return recording.with_name(f"{stem}.{kind}")

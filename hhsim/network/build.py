@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import HhsimError, check_threads
+from hhsim.errors import TooManySynapses, check_threads
 from hhsim.jit.options import available_processors
 from hhsim.model import Model, constant
 from hhsim.network import connections as c
@@ -31,23 +31,6 @@ MOST_IN_A_PART = 2**32 - 1  # synapses of one projection: what the uint32 of `ro
 # of two threads: 0.98 ns an event without tiles, 0.80 with two (250 synapses in a piece), 1.03 with four.
 TILE_LANES = 32768
 LEAST_PIECE = 192  # synapses that a tile's piece of a row should have on average
-
-
-class TooManySynapses(HhsimError):
-    """A projection has more synapses onto one part than the offsets of its rows can count."""
-
-    exit_code = 6
-
-    def __init__(self, projection: int, synapses: int) -> None:
-        super().__init__(projection, synapses)
-        self.projection = projection
-        self.synapses = synapses
-
-    def __str__(self) -> str:
-        return (
-            f"projection[{self.projection}] has {self.synapses} synapses onto the cells of one thread, and "
-            f"no more than {MOST_IN_A_PART} fit; with more threads or processes, each has fewer"
-        )
 
 
 def connect(
@@ -171,7 +154,7 @@ def _accumulate(
         starts = row_starts[base : base + table[projection, c.SOURCE_SIZE] + 1]
         counts[part, projection] = starts.sum(dtype=np.int64)
         if counts[part, projection] > MOST_IN_A_PART:
-            raise TooManySynapses(projection, int(counts[part, projection]))
+            raise TooManySynapses(projection, int(counts[part, projection]), MOST_IN_A_PART)
         np.cumsum(starts, out=starts)
     return counts
 

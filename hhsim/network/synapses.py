@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import HhsimError
+from hhsim.errors import DelayTooLong
 from hhsim.jit.options import compiled
 from hhsim.network.connections import LAG_BASE, SYNAPSE_BASE, WEIGHT_BASE, Connections
 from hhsim.network.plan import END, PART, SHIFT, Plan
@@ -16,24 +16,10 @@ from hhsim.network.random import philox, value_from
 MOST_STEPS = 2**16 - 1  # the longest delay that a uint16 holds
 
 
-class DelayTooLong(HhsimError):
-    """A delay has more steps than are kept for a synapse."""
-
-    exit_code = 3
-
-    def __init__(self, projection: int, steps: float) -> None:
-        super().__init__(projection, steps)
-        self.projection = projection
-        self.steps = steps
-
-    def __str__(self) -> str:
-        return f"projection[{self.projection}].delay: {self.steps:.0f} steps are more than {MOST_STEPS}"
-
-
 def check_steps(steps: float, projection: int) -> None:
     """Refuse a delay that cannot be kept."""
     if steps > MOST_STEPS:
-        raise DelayTooLong(projection, steps)
+        raise DelayTooLong(projection, steps, MOST_STEPS)
 
 
 def whole_steps(delay: float, dt: float, projection: int) -> int:

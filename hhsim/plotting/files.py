@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,8 @@ from hhsim.plotting.figure import plot
 from hhsim.plotting.panels import check_kinds
 from hhsim.plotting.style import ALWAYS, styled
 from hhsim.recording import open_any, select
-from hhsim.recording.files import check_output, file_errors, hidden_name, publish
+from hhsim.recording.files import check_output, named_after
+from hhsim.system.whole import written_whole
 
 NO_DATE: dict[str, dict[str, None]] = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 PASSES = 3  # of the solver, each of which leaves about a thousandth of the error: 4e-5, 5e-8, 6e-11
@@ -54,7 +54,7 @@ def draw(
     if no window can be opened; all that can be told beforehand, before the recording is read.
     """
     check_kinds(kinds)
-    target = None if show and output is None else Path(output or beside(Path(path)))
+    target = None if show and output is None else Path(output or named_after(Path(path), "png"))
     with styled(style), open_any(path, **(given or {})) as recording:
         if target is not None:
             _check_target(target, recording.path, overwrite)
@@ -69,12 +69,6 @@ def draw(
     return target
 
 
-def beside(path: Path) -> Path:
-    """Where the figure of the recording at `path` goes if nothing else is said."""
-    stem = path.stem if path.suffix in (".h5", ".hdf5") else path.name
-    return path.with_name(f"{stem}.png")
-
-
 def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a figure as PNG, PDF or SVG; the same figure gives the same bytes.
 
@@ -84,14 +78,14 @@ def save(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = Fals
     place = Path(path)
     form = _form(place)
     check_output(place, (), overwrite)
-    hidden = hidden_name(place, uuid.uuid4().hex)
     dpi = "figure" if form == ".png" else max(LEAST_DPI, figure.dpi)
-    try:
-        with file_errors(place), matplotlib.rc_context(ALWAYS), _any_letters(), _settled(figure):
-            figure.savefig(hidden, format=form[1:], dpi=dpi, metadata=NO_DATE[form])
-        publish({place: hidden}, overwrite)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with (
+        written_whole(place, overwrite) as hidden,
+        matplotlib.rc_context(ALWAYS),
+        _any_letters(),
+        _settled(figure),
+    ):
+        figure.savefig(hidden, format=form[1:], dpi=dpi, metadata=NO_DATE[form])
 
 
 @contextmanager

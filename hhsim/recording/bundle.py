@@ -10,10 +10,11 @@ import h5py
 
 from hhsim.errors import FileFailed
 from hhsim.recording.digest import check_content
-from hhsim.recording.files import damage_errors, file_errors, hidden_name, publish, remove_leftovers
 from hhsim.recording.journal import Journal, journal_path, replay
 from hhsim.recording.storage import Storage
+from hhsim.system.failures import damage_errors, file_errors
 from hhsim.system.hdf5 import open_plain
+from hhsim.system.whole import hidden_name, publish, remove_leftovers
 
 CHUNK_CACHE_BYTES = 1 << 20  # for each dataset: room for the chunks that a flush leaves unfilled
 

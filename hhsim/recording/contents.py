@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hhsim.errors import FileFailed
-from hhsim.recording.files import damage_errors
 from hhsim.recording.layout import frame_rows
 from hhsim.recording.plausible import check_frames
 from hhsim.recording.streams import SLAB, rows_of, slabs, steps_of
+from hhsim.system.failures import damage_errors
 from hhsim.system.hdf5 import attribute, require_plain
 
 

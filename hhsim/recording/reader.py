@@ -19,9 +19,9 @@ from hhsim.errors import FileFailed, NotInstalled
 from hhsim.recording import layout
 from hhsim.recording.contents import Spikes, SpikesByName, Trace, Traces
 from hhsim.recording.digest import DIGEST, check_content
-from hhsim.recording.files import damage_errors
 from hhsim.recording.journal import interrupted
 from hhsim.recording.plausible import check_sizes, check_times, populations_in
+from hhsim.system.failures import damage_errors
 from hhsim.system.hdf5 import attribute, members, open_plain, require_plain
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from hhsim.errors import FileFailed
 from hhsim.recording import layout
 from hhsim.recording.bundle import Bundle
 from hhsim.recording.digest import DIGEST, check_surroundings, content_digest
-from hhsim.recording.files import damage_errors, output_paths
+from hhsim.recording.files import output_paths
 from hhsim.recording.layout import TraceColumns
 from hhsim.recording.owners import check_recording, siblings_of
 from hhsim.recording.streams import SLAB, FrameStream, Position, SpikeStream
+from hhsim.system.failures import damage_errors
 from hhsim.system.hdf5 import attribute, require_plain
 
 SPIKE_BUFFER_BYTES = 1 << 24  # for all populations together

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hhsim.report.bench import measuring, show_bench, show_comparison
+from hhsim.report.bench import show_bench, show_comparison
 from hhsim.report.description import show_description, show_note, show_notes
 from hhsim.report.difference import show_difference, show_verified
 from hhsim.report.estimate import show_estimate
 from hhsim.report.info import faults, show_info
+from hhsim.report.measuring import measuring
 from hhsim.report.progress import watching
 from hhsim.report.statistics import show_statistics
 from hhsim.report.summary import show_recovered, show_summary

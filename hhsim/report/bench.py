@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from hhsim.report.words import number, seconds, show_rows, show_texts
+from hhsim.report.words import number, seconds, shares, show_rows, show_texts
 
 if TYPE_CHECKING:
-    from hhsim.bench import Bench, Comparison, Progress, Series
+    from hhsim.bench import Bench, Comparison, Series
     from hhsim.bench.baseline import Pair
     from hhsim.bench.results import Row
-
-LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
-BAR_WIDTH = 24
 
 PHASES = ("update", "delivery", "reception", "detection", "waiting", "recording")
 OF_PEAK = ["of peak"]  # of the processor
@@ -147,7 +141,7 @@ def _peaks(told: Bench, series: Series) -> str:
     found = [peak for peak in told.peaks if peak.precision == series.precision]
     ends = found[:1] + found[1:][-1:]
     return ", ".join(
-        f"{peak.flops / 1e9:,.0f} Gflop/s and {peak.bandwidth / 1e9:,.0f} GB/s with {_threads(peak.threads)}"
+        f"{peak.flops / 1e9:,.0f} Gflop/s and {peak.bandwidth / 1e9:,.0f} GB/s with {shares(1, peak.threads)}"
         for peak in ends
     )
 
@@ -221,53 +215,5 @@ def _rate(value: float) -> str:
     return number(value)
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
 def _processors(count: int) -> str:
     return "1 processor" if count == 1 else f"{count} processors"
-
-
-@contextmanager
-def measuring(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """A watcher of measurements: a bar on a terminal, plain lines elsewhere, nothing if `quiet`."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty():
-        with _bar() as watch:
-            yield watch
-    else:
-        yield _lines()
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Display
-
-    columns = (BarColumn(BAR_WIDTH), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Display(*columns, console=Console(stderr=True), transient=True) as display:
-        task = display.add_task("starting", total=None)
-
-        def watch(progress: Progress) -> None:
-            display.update(task, description=_what(progress), total=progress.total, completed=progress.done)
-
-        yield watch
-
-
-def _lines() -> Callable[[Progress], None]:
-    last = time.monotonic()
-
-    def watch(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= LINE_SECONDS:
-            last = time.monotonic()
-            click.echo(f"run {progress.done + 1} of {progress.total}: {_what(progress)}", err=True)
-
-    return watch
-
-
-def _what(progress: Progress) -> str:
-    return f"{number(progress.neurons)} cells, {progress.precision}, {_threads(progress.threads)}"

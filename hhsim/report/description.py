@@ -10,14 +10,12 @@ import click
 from hhsim.report.words import number, seconds, show_rows, show_texts
 
 if TYPE_CHECKING:
-    from hhsim.model import Model
+    from hhsim.config import Loaded
 
 
-def show_notes(model: Model) -> None:
-    """Print what is odd about a network, on stderr."""
-    from hhsim.config.advice import warnings
-
-    show_texts(warnings(model), err=True)
+def show_notes(loaded: Loaded) -> None:
+    """Print what is odd about a config, on stderr."""
+    show_texts(loaded.advice, err=True)
 
 
 def show_note(text: str) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
+from hhsim.report.live import BAR_WIDTH, Beat, display, listener, stderr_console
 from hhsim.report.words import clock, compared
 
 if TYPE_CHECKING:
     from hhsim.simulation.summary import Progress
-
-LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
-BAR_WIDTH = 24
 
 LEAST_BAR = 8  # columns, below which a bar tells nothing
 MOST_RATES = 4  # populations whose rates are told
@@ -26,28 +21,19 @@ MOST_RATES = 4  # populations whose rates are told
 PHASES = {"build": "building the network", "load": "loading the compiled code", "compile": "compiling"}
 
 
-@contextmanager
-def watching(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+def watching(quiet: bool) -> AbstractContextManager[Callable[[Progress], None] | None]:
     """A watcher of a run's progress: a bar on a terminal, plain lines elsewhere, nothing if `quiet`."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
-        with _bar() as watch:
-            yield watch
-    else:
-        yield _lines()
+    return listener(quiet, _bar, _lines)
 
 
 @contextmanager
 def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import Progress as Display
     from rich.progress import ProgressColumn, Task
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = stderr_console()
 
     class Line(ProgressColumn):
         """All that fits beside each other: how far and how long yet before anything else."""
@@ -66,14 +52,14 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             line.add_row(*cells)
             return line
 
-    with Display(Line(), console=console, transient=True) as display:
-        task = display.add_task("starting", total=None, left="", pace="", rates="")
+    with display(console, Line()) as shown:
+        task = shown.add_task("starting", total=None, left="", pace="", rates="")
 
         def watch(progress: Progress) -> None:
             if progress.phase != "simulate":
-                display.update(task, description=progress.what or PHASES[progress.phase])
+                shown.update(task, description=progress.what or PHASES[progress.phase])
                 return
-            display.update(
+            shown.update(
                 task,
                 description=_where(progress),
                 total=progress.duration_ms,
@@ -102,22 +88,20 @@ def fitting(width: int, where: int, left: int, pace: int, rates: int) -> tuple[b
 
 
 def _lines() -> Callable[[Progress], None]:
-    last = time.monotonic()
+    beat = Beat()
     told: set[str] = set()
 
     def watch(progress: Progress) -> None:
-        nonlocal last
         if progress.phase not in told:
             told.add(progress.phase)
             if progress.phase == "compile":
                 click.echo("compiling (only the first time: the code is kept)", err=True)
             elif progress.phase == "simulate":
                 click.echo(f"simulating {_span(progress)}", err=True)
-                last = time.monotonic()
+                beat.restart()
         if progress.phase != "simulate" or progress.t_ms >= progress.duration_ms:
             return
-        if progress.t_ms > progress.from_ms and time.monotonic() - last >= LINE_SECONDS:
-            last = time.monotonic()
+        if progress.t_ms > progress.from_ms and beat.due():
             parts = (_where(progress), _left(progress), _pace(progress), _rates(progress.rate_hz))
             click.echo("  ".join(part for part in parts if part), err=True)
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from hhsim.config import Loaded, differing_keys
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
-from hhsim.recording.files import damage_errors
 from hhsim.recording.recovery import finish
 from hhsim.simulation.checkpoint import store
 from hhsim.simulation.checkpoint.continuing import WORDS, check_config
+from hhsim.simulation.checkpoint.store import Found
 from hhsim.simulation.summary import Summary
+from hhsim.system.failures import damage_errors
 
 
-def stored_config(output: str | os.PathLike[str]) -> tuple[str, str] | None:
+def stored_config(output: Path, found: Found | None) -> tuple[str, str] | None:
     """The resolved config of the run that is to go on, as TOML, and the file that holds it.
 
-    That is the newest whole checkpoint, else the output itself; None if there is neither. Raises FileFailed.
+    That is the checkpoint that was found, else the output itself; None if there is neither. Raises
+    FileFailed.
     """
-    place = Path(output)
-    if store.exists(place):
-        return store.load(place)[0].config, str(store.checkpoint_path(place))
-    if not place.exists():
+    if found is not None:
+        return found.checkpoint.config, str(store.checkpoint_path(output))
+    if not output.exists():
         return None
-    finish(place)
-    with open_recording(place) as recording:
-        return recording.config, str(place)
+    finish(output)
+    with open_recording(output) as recording:
+        return recording.config, str(output)
 
 
 def finished(output: Path, loaded: Loaded) -> Summary | None:

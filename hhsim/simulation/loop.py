@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hhsim.errors import Interrupted
 from hhsim.simulation.checkpoint.keeper import Keeper
 from hhsim.simulation.guards import Watch
 from hhsim.simulation.output import Output
 from hhsim.simulation.simulation import Chunk, Simulation
-from hhsim.simulation.summary import Clock, Progress, Watcher
+from hhsim.simulation.summary import Clock, Progress, Watcher, to_nobody
 
 FLUSH_SECONDS = 2.0  # what a kill can cost, in wall time
 CHUNK_SECONDS = 0.2  # how long a signal may wait
 FIRST_STEPS = 10  # of the first chunk, before it is known how long a step takes
 
 
-def simulate(
-    simulation: Simulation,
-    recorder: Output,
-    clock: Clock,
-    pending: Sequence[int],
-    tell: Watcher,
-    guards: Watch | None = None,
-    keeper: Keeper | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Between:
+    """What is looked at between two chunks of steps."""
+
+    pending: Sequence[int] = ()  # signals that came, each of which stops the run
+    watch: Watcher = to_nobody
+    guards: Watch | None = None  # None: those of the config, from the beginning
+    keeper: Keeper | None = None  # of checkpoints and of the wall time
+
+
+def simulate(simulation: Simulation, recorder: Output, clock: Clock, between: Between | None = None) -> None:
     """Advance, record, flush, save and look at guards and signals, until the end of the run.
 
     Raises Diverged, GuardStopped, OutOfTime or Interrupted where it ends before.
     """
     settings = simulation.model.run
-    guards = guards or Watch(simulation)
+    between = between or Between()
+    guards = between.guards or Watch(simulation)
     from_ms = simulation.step * settings.dt
     begin = flushed = time.perf_counter()
     most_steps = FIRST_STEPS
-    tell(Progress("simulate", from_ms, settings.steps * settings.dt, from_ms=from_ms))
+    between.watch(Progress("simulate", from_ms, settings.steps * settings.dt, from_ms=from_ms))
     while simulation.step < settings.steps:
         chunk_begin = time.perf_counter()
         left = guards.steps_left()
@@ -53,17 +57,17 @@ def simulate(
         clock.lap("write")
         # All ranks go on by the clock of rank 0, and stop if one of them has a signal.
         wanted = next_steps(chunk, now - chunk_begin)
-        told = simulation.exchange.tell(wanted, pending[0] if pending else 0)
+        told = simulation.exchange.tell(wanted, between.pending[0] if between.pending else 0)
         most_steps, stop = int(told[0, 0]), int(told[:, 1].max())
-        tell(_progress(simulation, chunk, now - begin, from_ms))
+        between.watch(_progress(simulation, chunk, now - begin, from_ms))
         if chunk.diverged is not None:
             raise chunk.diverged
         guards.look(chunk)
         if simulation.step < settings.steps:
             if stop:
                 raise Interrupted(stop, simulation.step * settings.dt)
-            if keeper is not None:
-                keeper.after_chunk(now - chunk_begin)
+            if between.keeper is not None:
+                between.keeper.after_chunk(now - chunk_begin)
         clock.lap("write")
 
 

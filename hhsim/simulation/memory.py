@@ -13,9 +13,9 @@ from typing import assert_never
 import numpy as np
 
 from hhsim.channels.structure import structure_of
-from hhsim.errors import HhsimError, NotEnoughMemory
+from hhsim.errors import NotEnoughMemory, TooManyCells, TooManySynapses
 from hhsim.model import Constant, Model, Normal, Projection, Uniform
-from hhsim.network.build import MOST_IN_A_PART, TooManySynapses, expected_synapses, tile
+from hhsim.network.build import MOST_IN_A_PART, expected_synapses, tile
 from hhsim.network.build import memory_needed as connections_needed
 from hhsim.network.layout import lay_out
 from hhsim.network.plan import span_of
@@ -37,19 +37,6 @@ class Memory:
     @property
     def total(self) -> int:
         return self.state + self.network + self.buffers + self.overhead
-
-
-class TooManyCells(HhsimError):
-    """The network has more cells than this program can number."""
-
-    exit_code = 6
-
-    def __init__(self, cells: int) -> None:
-        super().__init__(cells)
-        self.cells = cells
-
-    def __str__(self) -> str:
-        return f"the network has {self.cells:,} cells, and no more than {MOST_LANES:,} fit into one process"
 
 
 def available_bytes() -> int:
@@ -154,7 +141,7 @@ def require(model: Model, threads: int, ranks: int = 1, on_host: int = 1) -> Non
     cells = sum(population.size for population in model.populations.values())
     layout = lay_out(model)
     if layout.lanes > MOST_LANES:
-        raise TooManyCells(cells)
+        raise TooManyCells(cells, MOST_LANES)
     memory, available = needed(model, threads, ranks), available_bytes() // on_host
     if memory.total > available:
         raise NotEnoughMemory(memory.total, available, _what(cells, ranks), asdict(memory))
@@ -162,7 +149,7 @@ def require(model: Model, threads: int, ranks: int = 1, on_host: int = 1) -> Non
     for index in range(len(model.projections)):
         synapses = round(expected_synapses(model, index) / tiles)
         if synapses > MOST_IN_A_PART:
-            raise TooManySynapses(index, synapses)
+            raise TooManySynapses(index, synapses, MOST_IN_A_PART)
 
 
 def _what(cells: int, ranks: int) -> str:

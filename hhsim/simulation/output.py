@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from hhsim.recording import Positions, Recorder, TraceColumns
 from hhsim.recording.owners import check_recording
 from hhsim.simulation.checkpoint import container, store
 from hhsim.system.machine import describe_machine, versions
+
+if TYPE_CHECKING:
+    from hhsim.simulation.simulation import Simulation
 
 Numbers = npt.NDArray[np.int64]
 
@@ -57,11 +61,10 @@ Output = Recorder | Unrecorded
 def open_recorder(
     loaded: Loaded,
     output: Path,
-    threads: int,
-    overwrite: bool,
+    simulation: Simulation,
+    *,
+    overwrite: bool = False,
     resume: Positions | None = None,
-    device: str = "cpu",
-    ranks: int = 1,
 ) -> Recorder:
     """Create the output that a config asks for, or go on with it from earlier positions."""
     model = loaded.model
@@ -81,22 +84,23 @@ def open_recorder(
         dt=model.run.dt,
         duration=model.run.steps * model.run.dt,
         resolved_config=loaded.resolved,
-        facts=_facts(loaded, threads, device) | {"ranks": ranks},
+        facts=_facts(loaded, simulation),
         overwrite=overwrite,
         resume=resume,
     )
 
 
-def _facts(loaded: Loaded, threads: int, device: str) -> dict[str, str | int | float]:
+def _facts(loaded: Loaded, simulation: Simulation) -> dict[str, str | int | float]:
     run = loaded.model.run
     facts: dict[str, str | int | float] = {
         "title": loaded.model.title,
         "source": loaded.source,
         "seed": run.seed,
-        "threads": threads,
+        "threads": simulation.threads,
         "method": run.method,
         "precision": run.precision,
-        "device": device,
+        "device": simulation.device,
     }
     facts |= {f"machine.{name}": value for name, value in describe_machine().items()}
-    return facts | {f"versions.{name}": value for name, value in versions().items()}
+    facts |= {f"versions.{name}": value for name, value in versions().items()}
+    return facts | {"ranks": simulation.exchange.ranks}

@@ -10,8 +10,8 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run was and did; the object that `hhsim run --json` prints."""
+class About:
+    """What is said of a run that was, and of one that is estimated."""
 
     config: str
     output: str
@@ -21,6 +21,15 @@ class Summary:
     precision: str
     method: str
     neurons: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+
+@dataclass(frozen=True)
+class Summary(About):
+    """What a run was and did; the object that `hhsim run --json` prints."""
+
     synapses: int
     steps: int
     biological_s: float  # from the beginning, in whatever number of calls
@@ -43,9 +52,6 @@ class Summary:
         """Biological time that this call simulated."""
         return 0.0 if self.realtime_factor is None else self.biological_s - (self.resumed_at_ms or 0.0) / 1000
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -62,6 +68,10 @@ class Progress:
 
 Watcher = Callable[[Progress], None]
 Note = Callable[[str], None]  # is told, in a sentence, what the user should know
+
+
+def to_nobody(told: object) -> None:
+    """A Watcher, or a Note, that is for nobody."""
 
 
 class Clock:

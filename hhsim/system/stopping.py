@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from hhsim.errors import HhsimError, Stopped, exit_code_of
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
 _CODES = tuple(128 + number for number in INSISTENT)
@@ -26,18 +28,12 @@ _raised: list[int] = []
 _holding = 0  # how many `held` are under way
 
 
-class Stopped(BaseException):
-    """The process was asked to stop. Not an Exception, so that nobody takes it for a failure and goes on."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.signal_number = signal_number
-        self.exit_code = 75 if signal_number == signal.SIGUSR1 else 128 + signal_number
-
-
 @contextmanager
-def stoppable(last: bool = False) -> Iterator[None]:
+def stoppable(told: tuple[type[Exception], ...] = (HhsimError,), last: bool = False) -> Iterator[None]:
     """While it lasts, the first signal raises Stopped, and a second one ends the process.
+
+    Another error than those `told` that leaves it after a signal becomes Stopped: a library may have taken
+    the Stopped within it for a failure of its own.
 
     `last`: the process ends after it. Where it ends because it was asked to, it is deaf to further signals
     from then on: they would end it with a traceback, or as if it had been killed, not with its exit code.
@@ -67,12 +63,11 @@ def stoppable(last: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Where a library took Stopped for a failure of its own, it ends the command as it was meant to.
-        if _raised and not hasattr(error, "exit_code"):
+        if _raised and not isinstance(error, told):
             raise Stopped(_raised[-1]) from error
         raise
     finally:
-        asked = last and getattr(sys.exception(), "exit_code", None) in _CODES
+        asked = last and exit_code_of(sys.exception()) in _CODES
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if asked else handler)
         signal.set_wakeup_fd(previous)

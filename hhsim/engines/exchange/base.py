@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hhsim.errors import FailedElsewhere, NotEnoughMemory
+from hhsim.errors import FailedElsewhere, exit_code_of
 from hhsim.system.stopping import held
 
 WORDS = 8  # of a header: the state of its rank, the size of what follows, and what is told
@@ -145,15 +145,6 @@ class Exchange:
 
 class Alone(Exchange):
     """One process with the whole network."""
-
-
-def exit_code_of(error: BaseException | None) -> int:
-    """The exit code that the command line has for what ends a rank."""
-    if error is None:
-        return 0
-    if isinstance(error, MemoryError):
-        return NotEnoughMemory.exit_code
-    return int(getattr(error, "exit_code", 1))
 
 
 def share_out(blocks: int, threads: Sequence[int]) -> list[list[int]]:

@@ -28,14 +28,6 @@ def origin_of(simulation: Simulation) -> dict[str, str]:
     return code | {f"versions.{name}": version for name, version in versions().items()}
 
 
-def find(output: Path) -> tuple[Checkpoint, str] | None:
-    """The checkpoint to go on from, with a note if it is not the newest; None if there is none at all.
-
-    Raises FileFailed if none is whole.
-    """
-    return store.load(output) if store.exists(output) else None
-
-
 def check_config(config: str, loaded: Loaded, path: str) -> None:
     """Raise CheckpointRefused if `loaded` is another config than that, as TOML, of the run behind `path`."""
     differences = [

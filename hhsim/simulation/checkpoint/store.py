@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hhsim.errors import FileFailed
 from hhsim.recording.writer import Positions
@@ -25,6 +25,13 @@ class Checkpoint:
     config: str  # resolved, TOML
     origin: Mapping[str, str]  # versions of programs, hash of the compiled code, processor
     guards: Mapping[str, Any]  # what they have seen
+
+
+class Found(NamedTuple):
+    """A whole checkpoint that was read, and verified."""
+
+    checkpoint: Checkpoint
+    remark: str  # why it is not the newest of all, in words; empty if it is
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -89,34 +96,31 @@ def remove(output: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def drop_damaged(output: Path) -> None:
-    """Let the checkpoint before a damaged newest one take its place.
+def drop_newest(output: Path) -> None:
+    """Let the checkpoint before the newest take its place, where `load` found that one damaged, or gone.
 
     Else the next one would push out the only one that is whole. Raises FileFailed if it cannot be done.
     """
-    newest, previous = checkpoint_path(output), previous_path(output)
+    newest = checkpoint_path(output)
     try:
-        _read(newest)
-    except FileFailed:
-        try:
-            os.replace(previous, newest)
-            _sync_folder(newest.parent)
-        except OSError as error:
-            raise FileFailed(str(newest), f"cannot be replaced ({error.strerror})") from error
+        os.replace(previous_path(output), newest)
+        _sync_folder(newest.parent)
+    except OSError as error:
+        raise FileFailed(str(newest), f"cannot be replaced ({error.strerror})") from error
 
 
 def exists(output: Path) -> bool:
     return checkpoint_path(output).exists() or previous_path(output).exists()
 
 
-def load(output: Path) -> tuple[Checkpoint, str]:
-    """The newest checkpoint of `output` that is whole, and, in words, why it is not the newest of all.
+def load(output: Path) -> Found:
+    """The newest checkpoint of `output` that is whole, with a remark if it is not the newest of all.
 
     Raises FileFailed if there is none.
     """
     newest, previous = checkpoint_path(output), previous_path(output)
     try:
-        return _read(newest), ""
+        return Found(_read(newest), "")
     except FileFailed as failed:
         try:
             found = _read(previous)
@@ -124,8 +128,8 @@ def load(output: Path) -> tuple[Checkpoint, str]:
             if not previous.exists():
                 raise failed from None
             raise FileFailed(str(newest), f"{failed.reason}; and {other}") from None
-        t_ms = found.positions.t_ms
-        return found, f"{failed}; going on from the checkpoint before it, at {t_ms:g} ms ({previous.name})"
+        before = f"going on from the checkpoint before it, at {found.positions.t_ms:g} ms ({previous.name})"
+        return Found(found, f"{failed}; {before}")
 
 
 def _read(path: Path) -> Checkpoint:

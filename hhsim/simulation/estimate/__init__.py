@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hhsim.simulation.estimate.estimate import Estimate, WouldDiverge, estimate
+from hhsim.simulation.estimate.estimate import Estimate, estimate
 
-__all__ = ["Estimate", "WouldDiverge", "estimate"]
+__all__ = ["Estimate", "estimate"]
