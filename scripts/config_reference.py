@@ -25,6 +25,7 @@ from hhsim.channels.checks import is_own
 from hhsim.config import schema
 from hhsim.config.measures import Measure
 from hhsim.model import units
+from hhsim.model.inputs import KINDS
 
 README = Path(__file__).parents[1] / "configs" / "README.md"
 BEGIN, END = "<!-- {}: made by scripts/config_reference.py -->", "<!-- end of {} -->"
@@ -39,7 +40,7 @@ TABLES: dict[str, type[schema.Section]] = {
     "[cell.NAME.spike]": schema.Spike,
     "[population.NAME]": schema.Population,
     "[[projection]]": schema.Projection,
-    **{f'[[input]] with model = "{name}"': section for name, section in schema.INPUTS.items()},
+    **{f'[[input]] with model = "{name}"': schema.input_section(kind) for name, kind in KINDS.items()},
     "[record]": schema.Record,
     "[[record.trace]]": schema.Trace,
     "[guards]": schema.Guards,
