@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import network
+from places import ROOT
 
 from hhsim import bench as room
 from hhsim.bench import measure, peak
@@ -37,7 +38,6 @@ from hhsim.model import (
 from hhsim.recording import open_recording
 from hhsim.simulation.simulation import Simulation
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 SHORT = "20 ms"
 

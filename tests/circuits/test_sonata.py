@@ -11,6 +11,7 @@ import libsonata
 import numpy as np
 import pytest
 from networks import network, synapses_of
+from places import DATA, ROOT
 
 from hhsim.circuits.edges import read_edges
 from hhsim.config import load
@@ -30,7 +31,7 @@ from hhsim.network.build import memory_needed
 from hhsim.network.rules import file as edges_rule
 from hhsim.state.build import initial_values
 
-BRIAN2 = Path(__file__).parent / "data" / "brian2_400" / "edges.h5"
+BRIAN2 = DATA / "brian2_400" / "edges.h5"
 
 
 def write_edges(path: Path, sources, targets, **columns) -> EdgesFromFile:
@@ -111,7 +112,7 @@ WRITTEN = [
 def coba(rule=WRITTEN[0][0], weight=WRITTEN[0][1], delay=WRITTEN[0][2]) -> Model:
     """220 cells, the projections from exc and inh, and the first of them a second time."""
     overrides = ("population.exc.size=150", "population.inh.size=70")
-    model = load(Path(__file__).parent.parent / "configs" / "coba.toml", overrides).model
+    model = load(ROOT / "configs" / "coba.toml", overrides).model
     projections = [replace(each, rule=rule, weight=weight, delay=delay) for each in model.projections]
     return replace(model, projections=(*projections, projections[0]))
 

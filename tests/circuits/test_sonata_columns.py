@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from networks import network, synapses_of
+from places import ROOT
 
 from hhsim.channels import all_channels, all_receptors
 from hhsim.channels.states import MEMBRANE
@@ -24,7 +25,7 @@ from hhsim.network.build import expected_synapses, memory_needed
 from hhsim.state.build import initial_values
 
 SIZE = 2000
-CONFIG = Path(__file__).parent.parent / "configs" / "coba.toml"
+CONFIG = ROOT / "configs" / "coba.toml"
 
 
 def write(path: Path, datasets, units=None, kind="edges/a__b") -> Path:

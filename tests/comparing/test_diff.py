@@ -12,6 +12,7 @@ import pytest
 import recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 from recordings import DT, SIZES
 
 import hhsim
@@ -240,7 +241,7 @@ def test_a_recording_equals_itself(command, small_run) -> None:
 
 def test_runs_of_other_precision_part_later(command) -> None:
     """All of COBAHH, as the small network has too little activity of its own to amplify a rounding error."""
-    config = Path(__file__).parents[1] / "configs" / "coba.toml"
+    config = ROOT / "configs" / "coba.toml"
     for precision, threads in (("float64", 2), ("float32", 1)):
         line = ("run", config, "-q", "-o", f"{precision}.h5", "--precision", precision, "--threads", threads)
         assert command(*line, "--duration", "300 ms").code == 0

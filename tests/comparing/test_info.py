@@ -17,6 +17,7 @@ import pytest
 import recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 import hhsim
 from hhsim.comparing.info import inspect
@@ -183,9 +184,7 @@ def test_a_killed_writer_writes_no_more(tmp_path) -> None:
     )
     path = tmp_path / "out.h5"
     line = [sys.executable, "-c", code, str(path)]
-    with subprocess.Popen(
-        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]
-    ) as process:
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"flushed\n"
         told = inspect(path)

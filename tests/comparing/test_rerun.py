@@ -16,12 +16,11 @@ import h5py
 import numpy as np
 import pytest
 import recordings
+from places import TESTS
 from test_kernels import ABSURD, DIVERGING
 
 import hhsim
 from hhsim.errors import Diverged, GuardStopped
-
-TESTS = Path(__file__).parent
 
 
 @pytest.fixture

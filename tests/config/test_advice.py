@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from hhsim.config import load
 from hhsim.config.advice import fastest_gate, spontaneous_rate, warnings
 from hhsim.model import Model
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 REST = "cell.hh.channel.leak.e_rev=-65 mV"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 
 from hhsim.config import describe, load, parse
 from hhsim.config.locate import locate
@@ -32,7 +33,7 @@ from hhsim.model import (
 )
 from hhsim.model.units import NotAQuantity, read
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 COBA = CONFIGS / "coba.toml"
 TEXT = COBA.read_text()
 

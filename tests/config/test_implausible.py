@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from places import ROOT
 
 from hhsim.config import load, parse
 from hhsim.config.advice import warnings
@@ -14,7 +13,7 @@ from hhsim.config.advice.dynamics import resting_conductance
 from hhsim.model import Normal
 from hhsim.network.random import Purpose, draw_values
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 REST = "cell.hh.channel.leak.e_rev=-65 mV"
 DRIVE = "input=[{target='exc', model='poisson', rate='10 Hz', receptor='exc', weight=%s}]"
 STEP = "input=[{target='exc', model='step_current', amplitude=%s}]"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from places import ROOT
 
 import hhsim
 from hhsim.config import load
@@ -12,7 +11,7 @@ from hhsim.errors import ConfigRefused
 from hhsim.model.units import NotAQuantity, read
 from hhsim.simulation.simulation import Simulation
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 def message(*overrides: str, config: str = "coba_nest.toml") -> str:

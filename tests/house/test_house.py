@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import ROOT, TESTS
 
 from hhsim import errors
 from hhsim.channels import all_channels, all_receptors
 from hhsim.jit import keys
 from hhsim.model import units
 
-PACKAGE = Path(__file__).parents[1] / "hhsim"
-TESTS = Path(__file__).parent
+PACKAGE = ROOT / "hhsim"
+
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up: a room imports only from those before it, even inside its functions.

@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin
 import numpy as np
 import pytest
 from input_examples import table_of
+from places import ROOT
 
 from hhsim import model
 from hhsim.bench import scaling
@@ -32,9 +33,9 @@ from hhsim.simulation import memory
 from hhsim.simulation.estimate import shrinking
 from hhsim.state import build as state
 
-PACKAGE = Path(__file__).parents[1] / "hhsim"
+PACKAGE = ROOT / "hhsim"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-CONFIG = (Path(__file__).parents[1] / "configs" / "coba_nest.toml").read_text()
+CONFIG = (ROOT / "configs" / "coba_nest.toml").read_text()
 
 
 def unions() -> dict[str, set[str]]:

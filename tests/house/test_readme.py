@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFIGS
+from places import ROOT
 from test_house import ROOMS
 
 import hhsim
@@ -19,7 +20,6 @@ from hhsim.commands import COMMANDS
 from hhsim.config import load
 from hhsim.errors import ConfigRefused
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 FILES = [README, *(ROOT / folder / "README.md" for folder in ("configs", "scripts", "hhsim", "tests"))]
 REFERENCE, MEASUREMENTS, MAP, TESTS = FILES[1:]

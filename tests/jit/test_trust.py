@@ -158,7 +158,7 @@ def test_code_of_another_user_does_not_run(tmp_path, given) -> None:
     environment = {
         **os.environ,
         "HHSIM_CACHE_DIR": str(shared),
-        "PYTHONPATH": f"{tmp_path}:{Path(jit.__file__).parents[1]}",
+        "PYTHONPATH": f"{tmp_path}:{Path(jit.__file__).parents[2]}",
     }
     environment.pop(trust.GROUP, None)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 from cuda_device import why_not
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import ROOT
 from runs import COBA_CELL
 from test_cuda_laws import EVERYTHING
 
@@ -22,7 +22,7 @@ from hhsim.network.build import connect
 from hhsim.network.connections import IN_DEGREE_MAX
 from hhsim.network.layout import lay_out
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 NONE = pytest.mark.skipif(why_not() is None, reason="there is a CUDA device")
 COMMANDS = [("run",), ("run", "--dry-run"), ("run", "--resume"), ("bench", "-q")]
 

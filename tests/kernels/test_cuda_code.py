@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba_cuda") is None, reason="numba-cuda is not installed (pip install 'hhsim[cuda]')"
 )
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(ROOT / "scripts"))
 
 ARCHITECTURES = (75, 80, 90, 100)
 MOST_REGISTERS = {"float32": 72, "float64": 104}  # 7 and 4 blocks of 128 threads for each multiprocessor

@@ -8,21 +8,22 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-
-TESTS = Path(__file__).parent
+from places import TESTS
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba_cuda") is None, reason="numba-cuda is not installed (pip install 'hhsim[cuda]')"
 )
 
 
+LAWS = TESTS / "kernels" / "test_cuda_laws.py"
+
+
 def test_every_law_holds_in_the_simulator():
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     answer = subprocess.run(
-        [sys.executable, "-m", "pytest", str(TESTS / "test_cuda_laws.py"), "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", str(LAWS), "-p", "no:cacheprovider"],
         env={**own, "NUMBA_ENABLE_CUDASIM": "1"},
         cwd=TESTS.parent,
         capture_output=True,

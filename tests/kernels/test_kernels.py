@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT, SUPPORT
 from runs import COBA_CELL, run
 
 import hhsim
@@ -22,7 +23,7 @@ from hhsim.kernels.render import render
 from hhsim.recording import open_recording
 from hhsim.simulation.simulation import Simulation
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 SMALL = ("population.exc.size=130", "population.inh.size=20")
 
 
@@ -178,7 +179,7 @@ def test_plain_python_computes_the_same():
     """The same rendered text without a compiler: for a debugger, and as a check of the compiler."""
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)],
+        [sys.executable, "-c", SCRIPT, str(SUPPORT)],
         env=environment,
         capture_output=True,
         text=True,

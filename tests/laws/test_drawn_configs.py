@@ -11,8 +11,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from drawn_configs import config  # noqa: E402

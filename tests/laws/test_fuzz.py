@@ -22,6 +22,7 @@ import pytest
 from conftest import CONFIGS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from places import SUPPORT
 from recordings import write
 
 import hhsim
@@ -76,7 +77,7 @@ def damage(whole: bytes, number: int) -> bytes:
 
 def survive(folder: Path, cases: list[dict[str, object]], allowed: set[int]) -> list[tuple[list, list]]:
     """Run the commands of each case on its damaged file; all that was asked, and what was answered."""
-    line = [sys.executable, "-c", CHILD, json.dumps([str(CONFIGS.parent), str(Path(__file__).parent)])]
+    line = [sys.executable, "-c", CHILD, json.dumps([str(CONFIGS.parent), str(SUPPORT)])]
     environment = os.environ | {"NO_COLOR": "1"}
     done = subprocess.run(
         [*line, json.dumps(cases)],

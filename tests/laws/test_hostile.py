@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from places import ROOT
 
 from hhsim.errors import FileFailed
 from hhsim.recording import open_recording
@@ -19,7 +20,7 @@ from hhsim.simulation.checkpoint import container
 from hhsim.simulation.memory import peak_bytes
 from hhsim.system.hdf5 import open_plain
 
-PACKAGE = Path(__file__).parents[1] / "hhsim"
+PACKAGE = ROOT / "hhsim"
 
 
 def linked(file: h5py.File) -> None:

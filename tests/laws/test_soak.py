@@ -14,10 +14,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from places import ROOT
 
 from hhsim.config import parse
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from drawn_networks import COMPOSITIONS, draw  # noqa: E402

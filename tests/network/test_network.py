@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import listed, network, synapses_of
+from places import SUPPORT
 from scipy import stats
 
 from hhsim.errors import ConfigRefused, DelayTooLong, TooManySynapses
@@ -270,7 +270,7 @@ for replacement in (True, False):
 
 def test_the_jit_changes_no_bit():
     def output(disable: str) -> str:
-        paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        paths = os.pathsep.join([str(SUPPORT), *sys.path])
         environment = os.environ | {"NUMBA_DISABLE_JIT": disable, "PYTHONPATH": paths}
         command = [sys.executable, "-W", "error", "-c", PRINT]
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

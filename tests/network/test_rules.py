@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import networks
 import pytest
+from places import ROOT
 
 from hhsim.circuits.edges import count_synapses
 from hhsim.config import parse
@@ -25,8 +26,8 @@ from hhsim.network.build import expected_synapses, memory_needed
 from hhsim.network.rules import InFile, way_of
 from hhsim.simulation.estimate.shrinking import shrunk
 
-PACKAGE = Path(__file__).parents[1] / "hhsim"
-CONFIG = (Path(__file__).parents[1] / "configs" / "coba.toml").read_text()
+PACKAGE = ROOT / "hhsim"
+CONFIG = (ROOT / "configs" / "coba.toml").read_text()
 RULES = list(all_rules().values())
 SHARED = {"__init__", "base", "degree"}  # files beside those of the rules
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from places import DATA
 from runs import run
 
 from hhsim.config import parse
 
-EXACT = Path(__file__).parent / "data" / "single_neuron_exact.h5"
+EXACT = DATA / "single_neuron_exact.h5"
 THRESHOLD = -20.0  # mV
 STEPS = [0.05, 0.025, 0.0125]  # ms
 ORDERS = {"exponential_euler": (1.0, 0.15), "staggered": (2.0, 0.2)}

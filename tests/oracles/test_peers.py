@@ -13,9 +13,10 @@ import h5py
 import numpy as np
 import pytest
 import slow_reference as slow
+from places import ROOT
 from scipy import stats
 
-PEERS = Path(__file__).parents[1] / "scripts" / "peers"
+PEERS = ROOT / "scripts" / "peers"
 SIZE, DURATION_MS = 200, 10_000.0
 
 

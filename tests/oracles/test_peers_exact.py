@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections import Counter
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from networks import synapses_of
+from places import DATA, ROOT
 from runs import Outcome, run
 
 from hhsim.config import load, parse
@@ -20,10 +20,9 @@ from hhsim.exporting.export import export
 from hhsim.network.layout import lay_out
 from hhsim.simulation.simulation import Simulation
 
-ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "scripts" / "peers"
 COBA = ROOT / "configs" / "coba.toml"
-EXACT = Path(__file__).parent / "data" / "single_neuron_exact.h5"
+EXACT = DATA / "single_neuron_exact.h5"
 SMALL = [
     "population.exc.size=80",
     "population.inh.size=20",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from places import DATA
 from runs import Outcome, run
 from slow_reference import Channel, Edges, Group, Result, potassium, simulate, sodium
 
 from hhsim.config import load
 
-DATA = Path(__file__).parent / "data"
 NAMES = ["brian2_400", "braincell_400"]
 SPIKES = {"brian2_400": 2871, "braincell_400": 694}
 SIZES = {"exc": 320, "inh": 80}

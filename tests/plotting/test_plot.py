@@ -14,6 +14,7 @@ import recordings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from places import ROOT
 
 import hhsim
 from hhsim.analysis import intervals, power_spectrum
@@ -666,7 +667,7 @@ def shown(tmp_path: Path, backend: str) -> subprocess.CompletedProcess[str]:
         f"import os, sys; os.environ['MPLBACKEND'] = {backend!r}; sys.path.insert(0, {str(tmp_path)!r}); "
         f"from hhsim.cli import main; sys.exit(main(['plot', {str(tmp_path / 'out.h5')!r}, '--show']))"
     )
-    root = Path(__file__).parents[1]
+    root = ROOT
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=60)
 
 
@@ -688,7 +689,7 @@ def test_pyplot_is_left_alone(tmp_path) -> None:
         f"import sys; from hhsim.cli import main; code = main(['plot', {str(path)!r}]); "
         "sys.exit(code or 'matplotlib.pyplot' in sys.modules or 'numba' in sys.modules)"
     )
-    root = Path(__file__).parents[1]
+    root = ROOT
     assert subprocess.run([sys.executable, "-c", code], cwd=root, timeout=60, check=False).returncode == 0
 
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stnp
+from places import ROOT
 
 from hhsim.errors import FileFailed, OutputExists
 from hhsim.recording import Recorder, TraceColumns, check_output, open_recording
@@ -255,7 +256,7 @@ print(json.dumps(answer))
 def plain_environment() -> dict[str, str]:
     """As a user's shell has it: readers get no help from HDF5_USE_FILE_LOCKING."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HDF5_")}
-    return kept | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    return kept | {"PYTHONPATH": str(ROOT)}
 
 
 def start_writer(path: Path) -> subprocess.Popen[str]:

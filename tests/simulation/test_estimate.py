@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import estimated
+from places import DATA, ROOT
 
 import hhsim
 from hhsim.config import load
@@ -23,8 +24,8 @@ from hhsim.simulation.estimate import probe
 from hhsim.simulation.estimate.shrinking import can_shrink, shrunk
 from hhsim.simulation.simulation import Simulation
 
-CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = Path(__file__).parent / "data" / "brian2_400" / "config.toml"
+CONFIGS = ROOT / "configs"
+FILES = DATA / "brian2_400" / "config.toml"
 TRACES = (
     'record.trace=[{population="exc", variable="v", every="0.1 ms"},'
     '{population="inh", variable="na.m", nodes=[3, 10], every="0.5 ms"}]'

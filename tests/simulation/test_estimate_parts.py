@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import estimated
+from places import ROOT
 
 import hhsim
 from hhsim.config import load
@@ -15,7 +14,7 @@ from hhsim.recording.space import bytes_of_traces
 from hhsim.simulation import memory
 from hhsim.simulation.simulation import Simulation
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 LARGE = ("population.exc.size=16000", "population.inh.size=4000")
 
 KINDS = {

@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from hhsim.config import load
 from hhsim.errors import NotEnoughMemory, TooManyCells
 from hhsim.simulation import memory
 
 MAIN = "import sys; from hhsim.cli import main; sys.exit(main())"
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = ROOT / "configs"
 
 GROWTH = (
     8 << 20

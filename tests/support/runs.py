@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from places import ROOT
 
 from hhsim.engines.crew import Crew
 from hhsim.engines.exchange import Exchange
@@ -15,7 +15,7 @@ from hhsim.model import Model
 from hhsim.simulation.simulation import Simulation
 
 # The section [cell.hh] of coba.toml.
-_COBA = (Path(__file__).parents[1] / "configs" / "coba.toml").read_text()
+_COBA = (ROOT / "configs" / "coba.toml").read_text()
 COBA_CELL = _COBA[_COBA.index("[cell.hh]") : _COBA.index("[population.exc]")]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import slow_reference as slow
 from networks import synapses_of
+from places import DATA
 from runs import COBA_CELL, Outcome, run
 
 from hhsim.channels import all_channels, declare_from
@@ -17,7 +17,7 @@ from hhsim.network.layout import lay_out
 from hhsim.state.build import initial_values, parameter_values
 
 if "Na_HH1952" not in all_channels():
-    declare_from(Path(__file__).parent / "data" / "squid_channels.py")
+    declare_from(DATA / "squid_channels.py")
 
 ZOO = (
     """
