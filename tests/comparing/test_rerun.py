@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 import pytest
 import recordings
+from diverging import ABSURD, DIVERGING
 from places import TESTS
-from test_kernels import ABSURD, DIVERGING
 
 import hhsim
 from hhsim.errors import Diverged, GuardStopped

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from assembly import has_avx2, innermost_loops
+from diverging import ABSURD, DIVERGING, diverging
 from places import ROOT, SUPPORT
 from runs import COBA_CELL, run
 
@@ -32,33 +32,9 @@ def text_of(config: str, *overrides: str, **settings: str | int) -> str:
     return render(Simulation(model).structures)
 
 
-def has_avx2() -> bool:
-    if platform.machine() != "x86_64" or sys.platform != "linux":
-        return False
-    return " avx2 " in Path("/proc/cpuinfo").read_text()
-
-
 # Vector code
 
 ARITHMETIC = re.compile(r"^\s+v?(add|sub|mul|div|max|min|fn?madd\d*|fn?msub\d*)([sp])([sd])\s.*")
-LABEL = re.compile(r"^(\.\w+):")
-JUMP = re.compile(r"^\s+j\w+\s+(\.\w+)")
-
-
-def innermost_loops(assembly: str) -> list[list[str]]:
-    """The lines between a label and a jump back to it, where no such jump is in between."""
-    lines = assembly.splitlines()
-    labels = {found.group(1): i for i, line in enumerate(lines) if (found := LABEL.match(line))}
-    jumps = [
-        (labels.get(found.group(1), i + 1), i) for i, line in enumerate(lines) if (found := JUMP.match(line))
-    ]
-    loops = [(begin, end) for begin, end in jumps if begin <= end]
-    inner = [
-        (begin, end)
-        for begin, end in loops
-        if not any((begin, end) != other and begin <= other[0] and other[1] <= end for other in loops)
-    ]
-    return [lines[begin:end] for begin, end in inner]
 
 
 @pytest.mark.skipif(not has_avx2(), reason="vector code is looked for on x86-64 with AVX2 alone")
@@ -168,9 +144,8 @@ SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from runs import run
-from test_kernels import TINY
 from hhsim.config import parse
-outcome = run(parse(TINY).model)
+outcome = run(parse(sys.argv[2]).model)
 print(json.dumps([outcome.spikes["exc"], outcome.state("exc", "v").tolist()]))
 """
 
@@ -179,7 +154,7 @@ def test_plain_python_computes_the_same():
     """The same rendered text without a compiler: for a debugger, and as a check of the compiler."""
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(SUPPORT)],
+        [sys.executable, "-c", SCRIPT, str(SUPPORT), TINY],
         env=environment,
         capture_output=True,
         text=True,
@@ -194,38 +169,6 @@ def test_plain_python_computes_the_same():
 
 
 # Divergence
-
-DIVERGING = """
-[run]
-duration = "50 ms"
-seed = 4
-CELL
-[population.exc]
-cell = "hh"
-size = 300
-initial = { v = { normal = ["-60 mV", "5 mV"] }, g.exc = "30 nS" }
-[population.inh]
-cell = "hh"
-size = 140
-initial = { v = "-60 mV" }
-[[input]]
-model = "step_current"
-target = "exc"
-amplitude = "600 pA"
-[[input]]
-model = "step_current"
-target = "inh"
-nodes = [133, 135]
-amplitude = "AMPLITUDE"
-start = "20 ms"
-""".replace("CELL", COBA_CELL)
-
-
-def diverging(amplitude: str, precision: str = "float64"):
-    return parse(DIVERGING.replace("AMPLITUDE", amplitude), run={"precision": precision}).model
-
-
-ABSURD = {"float64": "1e305 nA", "float32": "1e35 nA"}  # no number is so large after a few steps
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

@@ -22,7 +22,7 @@ import pytest
 from conftest import CONFIGS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from places import SUPPORT
+from places import SUPPORT, TESTS
 from recordings import write
 
 import hhsim
@@ -33,6 +33,7 @@ from hhsim.recording import Recording, open_recording, select
 from hhsim.recording.plausible import check_frames, check_sizes, check_times
 from hhsim.recording.selection import selected_spikes
 
+PATHS = [str(CONFIGS.parent), str(TESTS), str(SUPPORT), str(Path(__file__).parent)]
 MOST_SECONDS = 120  # for all files of a test
 
 CHILD = """
@@ -77,7 +78,7 @@ def damage(whole: bytes, number: int) -> bytes:
 
 def survive(folder: Path, cases: list[dict[str, object]], allowed: set[int]) -> list[tuple[list, list]]:
     """Run the commands of each case on its damaged file; all that was asked, and what was answered."""
-    line = [sys.executable, "-c", CHILD, json.dumps([str(CONFIGS.parent), str(SUPPORT)])]
+    line = [sys.executable, "-c", CHILD, json.dumps(PATHS)]
     environment = os.environ | {"NO_COLOR": "1"}
     done = subprocess.run(
         [*line, json.dumps(cases)],

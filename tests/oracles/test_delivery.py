@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from assembly import has_avx2, innermost_loops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import NOUGHT, ONE, network
-from test_kernels import has_avx2, innermost_loops
 
 from hhsim.jit.structs import pack
 from hhsim.kernels.cpu.delivery import AHEAD, LINE, MOST_LINES, NEAR, deliver
