@@ -32,6 +32,8 @@ def check_place(output: Path, model: Model, overwrite: bool) -> None:
     """
     if container.is_checkpoint(output):
         raise FileFailed(str(output), "is the checkpoint of a run: choose another name")
+    if output.name.endswith(store.ENDINGS):
+        raise FileFailed(str(output), "would be called like a checkpoint: choose another name")
     check_recording(output, [trace.variable for trace in model.traces], overwrite)
     if not overwrite and store.exists(output):
         checkpoint = store.checkpoint_path(output)

@@ -31,6 +31,17 @@ def test_file_beside_an_output_is_not_replaced_by_another(tmp_path: Path, name: 
     check_recording(tmp_path / name, ["na.m"], overwrite=True)  # its own may go
 
 
+@pytest.mark.parametrize(
+    "name", ["out.checkpoint", "out.ckpt", "out.checkpoint.previous", "out.ckpt.previous"]
+)
+def test_no_output_is_called_like_a_checkpoint(command, small, name: str) -> None:
+    """A run of `out.h5` or `out` would replace it by its own."""
+    result = command("run", small, "-q", "-o", name, "--force")
+    assert result.code == 5
+    assert "would be called like a checkpoint: choose another name" in result.err
+    assert not Path(name).exists()
+
+
 def test_names_beside_outputs_are_shared_by_none(tmp_path: Path) -> None:
     names = ["out.h5", "out.hdf5", "out"]
     for name in names:

@@ -34,6 +34,10 @@ class Found(NamedTuple):
     remark: str  # why it is not the newest of all, in words; empty if it is
 
 
+# How the names of checkpoints end: an output of such a name could be taken for one of another output's.
+ENDINGS = (".checkpoint", ".ckpt", ".checkpoint.previous", ".ckpt.previous")
+
+
 def checkpoint_path(output: Path) -> Path:
     """`out.h5` has its checkpoint in `out.checkpoint`, and the one before in `out.checkpoint.previous`.
 
