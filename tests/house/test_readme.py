@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFIGS
-from places import ROOT
+from places import ROOT, SUPPORT
 from test_house import ROOMS
 
 import hhsim
@@ -174,7 +174,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_files_that_are_named_are_there(path: Path) -> None:
     """What stands in backquotes and looks like one of the repository, seen from the root or from here."""
     for name in re.findall(r"`([\w/.]+(?:\.py|\.toml|/))`", path.read_text()):
-        here = [ROOT / name, path.parent / name, ROOT / "configs" / name]
+        here = [ROOT / name, path.parent / name, ROOT / "configs" / name, *SUPPORT.parent.glob(f"*/{name}")]
         assert any(place.exists() for place in here) or name in ("my.toml", "my_channels.py"), name
 
 
